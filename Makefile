@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The one entry point: `make help` lists what there is. Each target installs
+# the Debian packages it needs when run as root, and otherwise says which
+# command installs them. Everything that is made goes under build/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+CPU ?=
+T ?= *
+export KDIR ACCEL T TIMEOUT MEM SMP APPEND JOBS
+export CMD FILES DEBUG ICOUNT
+
+H := harness
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: Variables:
+#:   CPU=amd|intel    which emulated vendor (boot: amd; test: both)
+#:   CMD='...'        what boot runs;  FILES='...'  what else it needs on intel
+#:   DEBUG=1          boot the debug kernel;  ICOUNT=1  count instructions (amd)
+#:   TIMEOUT=seconds  outer time limit;  MEM=MiB  SMP=cpus  APPEND='kernel parameters'
+#:   T='glob'         which tests;  ACCEL=kvm|emu  real nested KVM or emulation
+#:   KDIR=/path       a copy of this 6.12 tree instead of the distribution's
+
+# --- building ---------------------------------------------------------------
+
+.PHONY: tree kernel kernel-debug kernel-off kernel-l2 qemu tools selftests
+tree: ## assemble build/linux-6.12: source, patches, overlay
+	@$(H)/tree.sh
+
+kernel: tree ## the kernel under test (L1), build/kernel-plain
+	@$(H)/kernel.sh plain
+
+kernel-debug: tree ## the same with KASAN, lockdep, kmemleak, build/kernel-debug
+	@$(H)/kernel.sh debug
+
+kernel-off: tree ## the same with the option built out, build/kernel-off
+	@$(H)/kernel.sh off
+
+kernel-l2: tree ## the guest's kernel, build/kernel-l2
+	@$(H)/kernel.sh l2
+
+qemu: ## the patched QEMU, build/qemu/bin
+	@$(H)/qemu.sh
