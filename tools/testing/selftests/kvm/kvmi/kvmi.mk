@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# VM introspection tests; included by ../Makefile. Each is one program of TAP
+# cases, kvmi_bench prints figures and is not run by `make run_tests`.
+
+LIBKVM_x86_64 += kvmi/kvmi_test_util.c
+LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
+
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SELFTEST_KVMI_TEST_UTIL_H
+#define SELFTEST_KVMI_TEST_UTIL_H
+
+/*
+ * What the introspection tests share: the tool's side of the socket, a thread
+ * that runs a vCPU, memory that guest and host look at together.
+ *
+ * Nothing here sleeps: what a test needs is waited for, and a wait that takes
+ * longer than KVMI_TIMEOUT_MS fails the test with a message that names it.
+ */
+
+#include <linux/kvmi.h>
+#include <pthread.h>
+
+#include "kvm_util.h"
+#include "processor.h"
+
+/* Generous: emulated machines are slow, and time passes quickly on some. */
+#define KVMI_TIMEOUT_MS		60000
+/* Longer than one wait, so that the wait's own message comes first. */
+#define KVMI_TEST_TIMEOUT_S	300
+
+#define KVMI_MAX_VCPUS		2
+#define KVMI_EVENT_QUEUE	8
+
+/* --- the tool's side of the socket ---------------------------------------- */
+
+struct kvmi_msg {
+	struct kvmi_msg_hdr hdr;
+	__u8 data[KVMI_MAX_MSG_SIZE];
+};
+
+struct kvmi_event_msg {
+	struct kvmi_msg_hdr hdr;
+	struct kvmi_event ev;
+	union {
+		struct kvmi_vcpu_event_cr cr;
+		__u8 data[256];
+	};
+};
+
+struct kvmi_tool {
+	int fd;
+	__u32 seq;			/* of the last command */
+	int nr_events;			/* received while waiting for a reply */
+	struct kvmi_event_msg events[KVMI_EVENT_QUEUE];
+};
+
+void kvmi_tool_init(struct kvmi_tool *tool, int fd);
+void kvmi_tool_close(struct kvmi_tool *tool);
+
+/* Write all of it; false if KVM closed the connection. */
+bool kvmi_write(struct kvmi_tool *tool, const void *buf, size_t size);
+bool kvmi_send(struct kvmi_tool *tool, __u16 id, __u32 seq, const void *data, size_t size);
+/* Next message, an event or a reply; false if KVM closed the connection. */
+bool kvmi_recv(struct kvmi_tool *tool, struct kvmi_msg *msg);
+/* Next message that is no event; events met on the way are queued. */
+bool kvmi_recv_reply(struct kvmi_tool *tool, struct kvmi_msg *msg);
+void kvmi_expect_closed(struct kvmi_tool *tool);
+
+/* Send a command without waiting for its reply; returns its number. */
+__u32 kvmi_post(struct kvmi_tool *tool, __u16 id, const void *req, size_t size);
+__u32 kvmi_vcpu_post(struct kvmi_tool *tool, __u16 vcpu, __u16 id, const void *body, size_t size);
+/*
+ * Wait for the reply to command @seq and check every byte that the protocol
+ * fixes: id, number, size (8 for an error, else 8 + @reply_size), padding.
+ */
+int kvmi_collect(struct kvmi_tool *tool, __u16 id, __u32 seq, void *reply, size_t reply_size);
+/* Both steps; these return the error code of the reply. */
+int kvmi_command(struct kvmi_tool *tool, __u16 id, const void *req, size_t size,
+		 void *reply, size_t reply_size);
+int kvmi_vcpu_command(struct kvmi_tool *tool, __u16 vcpu, __u16 id, const void *body,
+		      size_t size, void *reply, size_t reply_size);
+
+const char *kvmi_err_str(int err);
+
+#define KVMI_ASSERT_ERR(expr, want)						\
+do {										\
+	int __seen = (expr), __want = (want);					\
+										\
+	TEST_ASSERT(__seen == __want, "%s: error code %d (%s), expected %d (%s)",	\
+		    #expr, __seen, kvmi_err_str(__seen), __want,		\
+		    kvmi_err_str(__want));					\
+} while (0)
+#define KVMI_ASSERT_OK(expr)	KVMI_ASSERT_ERR(expr, 0)
+
+/* Wait for an event and check its fixed parts and the size of its data. */
+void kvmi_next_event(struct kvmi_tool *tool, struct kvmi_event_msg *ev);
+void kvmi_expect_event(struct kvmi_tool *tool, __u16 vcpu, __u8 id, struct kvmi_event_msg *ev);
+void kvmi_reply(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u8 action,
+		const void *data, size_t size);
+void kvmi_reply_cr(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u64 new_val);
+void kvmi_continue(struct kvmi_tool *tool, const struct kvmi_event_msg *ev);
+/* What was sent before the reply to one more command is in: no event is there. */
+void kvmi_expect_no_event(struct kvmi_tool *tool, int vcpu);
+
+/* Short forms of common commands. */
+int kvmi_get_version(struct kvmi_tool *tool);
+int kvmi_pause(struct kvmi_tool *tool, __u16 vcpu, __u8 wait);
+int kvmi_vcpu_events(struct kvmi_tool *tool, __u16 vcpu, __u16 event, __u8 enable);
+int kvmi_vm_events(struct kvmi_tool *tool, __u16 event, __u8 enable);
+int kvmi_control_cr(struct kvmi_tool *tool, __u16 vcpu, __u32 cr, __u8 enable);
+int kvmi_get_regs(struct kvmi_tool *tool, __u16 vcpu, struct kvmi_vcpu_get_registers_reply *r);
+int kvmi_set_regs(struct kvmi_tool *tool, __u16 vcpu, const struct kvm_regs *regs);
+
+/* --- the VMM's side ------------------------------------------------------- */
+
+bool kvmi_param_on(void);
+int kvmi_hook_fd(int vm_fd, int sock);		/* these return 0 or -errno */
+int kvmi_feature(int vm_fd, unsigned long cmd, __s32 id, __u32 allow);
+int kvmi_unhook(int vm_fd);
+int kvmi_preunhook(int vm_fd);
+/* Make a socket pair, hook, allow everything; returns the tool's side. */
+int kvmi_hook(int vm_fd);
+
+/* What one vCPU's guest code and the host share. */
+struct kvmi_guest {
+	__u64 go;		/* the host lets the guest take this many steps */
+	__u64 done;		/* steps that the guest has taken */
+	__u64 count;		/* grows while the guest runs */
+	__u64 val[8];
+};
+
+struct kvmi_worker {
+	struct kvm_vcpu *vcpu;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool running;		/* the thread exists */
+	bool stop;		/* leave after the next interrupted KVM_RUN */
+	bool at_sync;		/* the guest did GUEST_SYNC1() and waits for go */
+	bool ended;		/* GUEST_DONE() or an exit other than a ucall */
+	__u64 sync;
+	__u32 exit_reason;
+	int interrupted;	/* KVM_RUNs that returned EINTR */
+};
+
+struct kvmi_test {
+	struct kvm_vm *vm;
+	int nr_vcpus;
+	struct kvm_vcpu *vcpu[KVMI_MAX_VCPUS];
+	struct kvmi_worker worker[KVMI_MAX_VCPUS];
+	struct kvmi_guest *guest[KVMI_MAX_VCPUS];
+	struct kvmi_tool tool;
+};
+
+/* A VM with @nr_vcpus, hooked, everything allowed, no vCPU running yet. */
+void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus);
+void kvmi_test_teardown(struct kvmi_test *t);
+void kvmi_test_rehook(struct kvmi_test *t);
+/* Let vCPU @i run guest_code(struct kvmi_guest *) from its start. */
+void kvmi_set_guest(struct kvmi_test *t, int i, void *guest_code);
+void kvmi_run(struct kvmi_test *t, int i);
+void kvmi_run_all(struct kvmi_test *t);
+
+void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu);
+/* Interrupt KVM_RUN once; it is entered again. */
+void kvmi_worker_kick(struct kvmi_worker *w);
+/* Interrupt KVM_RUN and end the thread; the vCPU is then in userspace. */
+void kvmi_worker_stop(struct kvmi_worker *w);
+__u64 kvmi_worker_wait_sync(struct kvmi_worker *w);
+void kvmi_worker_go(struct kvmi_worker *w);
+/* Wait until the vCPU stopped by itself; returns the exit reason. */
+__u32 kvmi_worker_wait_end(struct kvmi_worker *w);
+
+/* Poll @cond, which is evaluated again and again; @what names it. */
+__u64 kvmi_now_ms(void);
+#define KVMI_WAIT(cond, what)							\
+do {										\
+	__u64 __end = kvmi_now_ms() + KVMI_TIMEOUT_MS;				\
+										\
+	while (!(cond)) {							\
+		TEST_ASSERT(kvmi_now_ms() < __end, "timeout: %s", what);	\
+		sched_yield();							\
+	}									\
+} while (0)
+
+/* Guest vCPU @i makes progress. */
+void kvmi_expect_running(struct kvmi_test *t, int i);
+/* Let the guest take one more step / and wait until it has taken it. */
+void kvmi_step_begin(struct kvmi_test *t, int i);
+void kvmi_step_end(struct kvmi_test *t, int i);
+
+/* --- guest code ------------------------------------------------------------ */
+
+/* Count until the host lets the guest take step @n. */
+static inline void guest_wait(struct kvmi_guest *g, __u64 n)
+{
+	while (READ_ONCE(g->go) < n) {
+		WRITE_ONCE(g->count, g->count + 1);
+		cpu_relax();
+	}
+}
+
+static inline void guest_done(struct kvmi_guest *g, __u64 n)
+{
+	WRITE_ONCE(g->done, n);
+}
+
+void guest_spin(struct kvmi_guest *g);		/* counts for ever */
+
+/* Skip the whole program, with the reason, on a kernel that cannot be tested. */
+void kvmi_require(void);
+
+#endif /* SELFTEST_KVMI_TEST_UTIL_H */

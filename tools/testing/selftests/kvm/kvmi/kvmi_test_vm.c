@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMM's side of the introspection tests: hooking, threads that run vCPUs,
+ * guest memory that both sides look at.
+ */
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "kvmi_test_util.h"
+
+/* In guest memory; the host looks at it through kvmi_test.guest. */
+static struct kvmi_guest guest_shared[KVMI_MAX_VCPUS];
+
+void guest_spin(struct kvmi_guest *g)
+{
+	guest_wait(g, ~0ull);
+}
+
+bool kvmi_param_on(void)
+{
+	return get_kvm_param_bool("introspection");
+}
+
+void kvmi_require(void)
+{
+	if (access("/sys/module/kvm/parameters/introspection", R_OK))
+		ksft_exit_skip("this kernel has no VM introspection (CONFIG_KVM_INTROSPECTION)\n");
+	if (!kvmi_param_on())
+		ksft_exit_skip("VM introspection is off: load or boot with kvm.introspection=1\n");
+}
+
+static int vm_fd_ioctl(int vm_fd, unsigned long cmd, void *arg)
+{
+	return ioctl(vm_fd, cmd, arg) ? -errno : 0;
+}
+
+int kvmi_hook_fd(int vm_fd, int sock)
+{
+	struct kvm_introspection_hook hook = {
+		.fd = sock,
+		.uuid = { 0x6b, 0x76, 0x6d, 0x69 },
+	};
+
+	return vm_fd_ioctl(vm_fd, KVM_INTROSPECTION_HOOK, &hook);
+}
+
+int kvmi_feature(int vm_fd, unsigned long cmd, __s32 id, __u32 allow)
+{
+	struct kvm_introspection_feature f = { .allow = allow, .id = id };
+
+	return vm_fd_ioctl(vm_fd, cmd, &f);
+}
+
+int kvmi_unhook(int vm_fd)
+{
+	return vm_fd_ioctl(vm_fd, KVM_INTROSPECTION_UNHOOK, NULL);
+}
+
+int kvmi_preunhook(int vm_fd)
+{
+	return vm_fd_ioctl(vm_fd, KVM_INTROSPECTION_PREUNHOOK, NULL);
+}
+
+int kvmi_hook(int vm_fd)
+{
+	int sv[2], r;
+
+	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv), "socketpair() failed");
+	r = kvmi_hook_fd(vm_fd, sv[0]);
+	TEST_ASSERT(!r, "KVM_INTROSPECTION_HOOK failed: %s", strerror(-r));
+	r = kvmi_feature(vm_fd, KVM_INTROSPECTION_COMMAND, -1, 1);
+	TEST_ASSERT(!r, "KVM_INTROSPECTION_COMMAND failed: %s", strerror(-r));
+	r = kvmi_feature(vm_fd, KVM_INTROSPECTION_EVENT, -1, 1);
+	TEST_ASSERT(!r, "KVM_INTROSPECTION_EVENT failed: %s", strerror(-r));
+	/* KVM has its own reference; the tool's side must see KVM's close. */
+	close(sv[0]);
+	return sv[1];
+}
+
+void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus)
+{
+	memset(t, 0, sizeof(*t));
+	t->nr_vcpus = nr_vcpus;
+	t->vm = vm_create_with_vcpus(nr_vcpus, guest_spin, t->vcpu);
+	for (int i = 0; i < nr_vcpus; i++) {
+		t->guest[i] = addr_gva2hva(t->vm, (vm_vaddr_t)&guest_shared[i]);
+		kvmi_set_guest(t, i, guest_spin);
+	}
+	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
+}
+
+void kvmi_test_rehook(struct kvmi_test *t)
+{
+	int r = kvmi_unhook(t->vm->fd);
+
+	TEST_ASSERT(!r, "KVM_INTROSPECTION_UNHOOK failed: %s", strerror(-r));
+	kvmi_tool_close(&t->tool);
+	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
+	KVMI_ASSERT_OK(kvmi_get_version(&t->tool));
+}
+
+void kvmi_test_teardown(struct kvmi_test *t)
+{
+	/* Unhook first: a worker may wait for a reply that nobody will send. */
+	if (t->vm)
+		kvmi_unhook(t->vm->fd);
+	for (int i = 0; i < t->nr_vcpus; i++)
+		kvmi_worker_stop(&t->worker[i]);
+	kvmi_tool_close(&t->tool);
+	if (t->vm)
+		kvm_vm_free(t->vm);
+	t->vm = NULL;
+}
+
+void kvmi_set_guest(struct kvmi_test *t, int i, void *guest_code)
+{
+	vcpu_arch_set_entry_point(t->vcpu[i], guest_code);
+	vcpu_args_set(t->vcpu[i], 1, (vm_vaddr_t)&guest_shared[i]);
+}
+
+void kvmi_run(struct kvmi_test *t, int i)
+{
+	kvmi_worker_start(&t->worker[i], t->vcpu[i]);
+}
+
+void kvmi_run_all(struct kvmi_test *t)
+{
+	for (int i = 0; i < t->nr_vcpus; i++)
+		kvmi_run(t, i);
+}
+
+/* --- the thread that runs a vCPU ------------------------------------------- */
+
+static __thread struct kvm_run *this_run;
+
+/* A signal that comes just before KVM_RUN must not get lost. */
+static void on_kick(int sig)
+{
+	if (this_run)
+		WRITE_ONCE(this_run->immediate_exit, 1);
+}
+
+static void at_ucall(struct kvmi_worker *w)
+{
+	struct ucall uc;
+
+	switch (get_ucall(w->vcpu, &uc)) {
+	case UCALL_SYNC:
+		w->sync = uc.args[0];
+		w->at_sync = true;
+		pthread_cond_broadcast(&w->cond);
+		while (w->at_sync && !w->stop)
+			pthread_cond_wait(&w->cond, &w->lock);
+		break;
+	case UCALL_PRINTF:
+		REPORT_GUEST_PRINTF(uc);
+		break;
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+		break;
+	default:
+		w->ended = true;
+	}
+}
+
+static void *worker_fn(void *arg)
+{
+	struct kvmi_worker *w = arg;
+	struct kvm_run *run = w->vcpu->run;
+	int r, err;
+
+	this_run = run;
+	while (true) {
+		r = __vcpu_run(w->vcpu);
+		err = errno;
+		pthread_mutex_lock(&w->lock);
+		/* The handler sets it before w->stop can be seen here, or after. */
+		WRITE_ONCE(run->immediate_exit, 0);
+		__sync_synchronize();
+		if (r && err == EINTR) {
+			w->interrupted++;
+		} else if (r && err == EAGAIN) {
+			/* A vCPU that waits for its start-up interrupt. */
+		} else if (r) {
+			TEST_FAIL("KVM_RUN failed: %s", strerror(err));
+		} else if (run->exit_reason == KVM_EXIT_IO) {
+			at_ucall(w);
+		} else {
+			w->exit_reason = run->exit_reason;
+			w->ended = true;
+		}
+		pthread_cond_broadcast(&w->cond);
+		if (w->ended || w->stop)
+			break;
+		pthread_mutex_unlock(&w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+	this_run = NULL;
+	return NULL;
+}
+
+void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+
+	TEST_ASSERT(!w->running, "the vCPU has a thread already");
+	TEST_ASSERT(!sigaction(SIGUSR1, &sa, NULL), "sigaction() failed");
+	memset(w, 0, sizeof(*w));
+	w->vcpu = vcpu;
+	w->running = true;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->cond, NULL);
+	TEST_ASSERT(!pthread_create(&w->thread, NULL, worker_fn, w), "pthread_create() failed");
+}
+
+void kvmi_worker_kick(struct kvmi_worker *w)
+{
+	pthread_kill(w->thread, SIGUSR1);
+}
+
+void kvmi_worker_stop(struct kvmi_worker *w)
+{
+	struct timespec ts;
+	int r;
+
+	if (!w->running)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+	kvmi_worker_kick(w);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
+	r = pthread_timedjoin_np(w->thread, NULL, &ts);
+	TEST_ASSERT(!r, "timeout: the vCPU's thread does not leave KVM_RUN on a signal");
+	w->running = false;
+	w->stop = false;
+	w->at_sync = false;
+}
+
+/* Wait under w->lock for something that the worker announces. */
+static void worker_wait(struct kvmi_worker *w, bool *cond, const char *what)
+{
+	struct timespec ts;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
+	while (!*cond && !r)
+		r = pthread_cond_timedwait(&w->cond, &w->lock, &ts);
+	TEST_ASSERT(*cond, "timeout: %s", what);
+}
+
+__u64 kvmi_worker_wait_sync(struct kvmi_worker *w)
+{
+	__u64 sync;
+
+	pthread_mutex_lock(&w->lock);
+	worker_wait(w, &w->at_sync, "the guest does not reach its next GUEST_SYNC");
+	sync = w->sync;
+	pthread_mutex_unlock(&w->lock);
+	return sync;
+}
+
+void kvmi_worker_go(struct kvmi_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->at_sync = false;
+	pthread_cond_broadcast(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+__u32 kvmi_worker_wait_end(struct kvmi_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	worker_wait(w, &w->ended, "the vCPU does not stop");
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->running = false;
+	return w->exit_reason;
+}
+
+void kvmi_expect_running(struct kvmi_test *t, int i)
+{
+	__u64 *count = &t->guest[i]->count, before = READ_ONCE(*count);
+
+	KVMI_WAIT(READ_ONCE(*count) != before, "the guest makes no progress");
+}
+
+void kvmi_step_begin(struct kvmi_test *t, int i)
+{
+	WRITE_ONCE(t->guest[i]->go, t->guest[i]->go + 1);
+}
+
+void kvmi_step_end(struct kvmi_test *t, int i)
+{
+	struct kvmi_guest *g = t->guest[i];
+
+	KVMI_WAIT(READ_ONCE(g->done) == g->go, "the guest does not finish its step");
+}
