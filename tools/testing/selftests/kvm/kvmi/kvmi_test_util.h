@@ -184,6 +184,20 @@ void kvmi_step_end(struct kvmi_test *t, int i);
 
 /* --- guest code ------------------------------------------------------------ */
 
+#define X86_CR3_PWT	BIT_ULL(3)
+#define X86_CR3_PCD	BIT_ULL(4)
+
+/* By RAX, so that a test knows what the instruction looks like: 0f 22 /cr. */
+static inline void set_cr0(__u64 val)
+{
+	asm volatile("mov %0, %%cr0" : : "a"(val) : "memory");
+}
+
+static inline void set_cr3(__u64 val)
+{
+	asm volatile("mov %0, %%cr3" : : "a"(val) : "memory");
+}
+
 /* Count until the host lets the guest take step @n. */
 static inline void guest_wait(struct kvmi_guest *g, __u64 n)
 {
