@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: work that the receiver hands to a vCPU.
+ */
+
+#include <linux/slab.h>
+
+#include "kvmi_int.h"
+
+/**
+ * struct kvmi_job - a vCPU command or an event reply on its way
+ * @link: In kvm_vcpu_introspection.jobs.
+ * @cmd: The command, NULL for an event reply.
+ * @epoch: Session that it came from.
+ * @hdr: Its message header.
+ * @silent: Replies were off when it came.
+ * @size: Bytes received of @data.
+ * @data: What follows the vCPU header, zero extended to the command's structure.
+ */
+struct kvmi_job {
+	struct list_head link;
+	const struct kvmi_command *cmd;
+	u32 epoch;
+	struct kvmi_msg_hdr hdr;
+	bool silent;
+	size_t size;
+	u8 data[] __aligned(8);
+};
+
+/*
+ * Has @vcpu run its introspection work: now, or when it is in KVM_RUN next. A
+ * halted vCPU is not woken by that as far as the guest can see.
+ */
+void kvmi_kick(struct kvm_vcpu *vcpu)
+{
+	/*
+	 * In this order: vcpu_run() clears UNBLOCK and then looks for
+	 * INTROSPECTION, so that it cannot lose the work and block again.
+	 */
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
+	kvm_vcpu_kick(vcpu);
+}
+
+static struct kvmi_job *kvmi_alloc_job(struct kvm_vcpu *vcpu,
+				       const struct kvmi_msg_hdr *hdr,
+				       const void *data, size_t size,
+				       size_t extended)
+{
+	struct kvmi_job *job;
+
+	job = kmalloc(struct_size(job, data, extended), GFP_KERNEL_ACCOUNT);
+	if (!job)
+		return NULL;
+
+	job->cmd = NULL;
+	job->epoch = vcpu->kvm->introspection->epoch;
+	job->hdr = *hdr;
+	job->silent = false;
+	job->size = size;
+	memcpy(job->data, data, extended);
+	return job;
+}
+
+/* Returns 0 or the error to be replied. @req is zero extended by the caller. */
+int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
+		       const struct kvmi_msg_hdr *hdr, const void *req,
+		       size_t size, bool silent)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	struct kvmi_job *job;
+	bool full;
+
+	job = kvmi_alloc_job(vcpu, hdr, req, size,
+			     max_t(size_t, size, cmd->req_size));
+	if (!job)
+		return -KVM_ENOMEM;
+
+	job->cmd = cmd;
+	job->silent = silent;
+
+	spin_lock(&vcpui->lock);
+	full = vcpui->nr_jobs == KVMI_MAX_JOBS;
+	if (!full) {
+		vcpui->nr_jobs++;
+		list_add_tail(&job->link, &vcpui->jobs);
+	}
+	spin_unlock(&vcpui->lock);
+
+	if (full) {
+		kfree(job);
+		return -KVM_EBUSY;
+	}
+	kvmi_kick(vcpu);
+	return 0;
+}
+
+/* Returns 0, or a negative error if the connection has to end. */
+int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
+		     const void *reply, size_t size)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	struct kvmi_job *job;
+	bool twice;
+
+	if (size > sizeof(struct kvmi_event_reply) + KVMI_MAX_EVENT_REPLY)
+		return -EPROTO;
+
+	job = kvmi_alloc_job(vcpu, hdr, reply, size, size);
+	if (!job)
+		return -ENOMEM;
+
+	/* Not counted as a job: a full queue must not lose the reply. */
+	spin_lock(&vcpui->lock);
+	twice = vcpui->reply_queued;
+	if (!twice) {
+		vcpui->reply_queued = true;
+		list_add_tail(&job->link, &vcpui->jobs);
+	}
+	spin_unlock(&vcpui->lock);
+
+	if (twice) {
+		kfree(job);
+		return -EPROTO;
+	}
+	kvmi_kick(vcpu);
+	return 0;
+}
+
+static struct kvmi_job *kvmi_take_job(struct kvm_vcpu_introspection *vcpui)
+{
+	struct kvmi_job *job;
+
+	spin_lock(&vcpui->lock);
+	job = list_first_entry_or_null(&vcpui->jobs, struct kvmi_job, link);
+	/* A newer session's jobs have to wait until the vCPU has joined it. */
+	if (job && job->epoch != vcpui->epoch)
+		job = NULL;
+	if (job) {
+		list_del(&job->link);
+		if (job->cmd)
+			vcpui->nr_jobs--;
+		else
+			vcpui->reply_queued = false;
+	}
+	spin_unlock(&vcpui->lock);
+	return job;
+}
+
+static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)
+{
+	struct kvmi_call call = {
+		.kvm = vcpu->kvm,
+		.vcpu = vcpu,
+		.req = job->data,
+		.req_size = job->size,
+		.silent = job->silent,
+	};
+
+	if (job->cmd)
+		kvmi_call_and_reply(vcpu->kvm->introspection, job->epoch,
+				    job->cmd, &job->hdr, &call,
+				    vcpu->introspection->tx);
+	else
+		kvmi_vcpu_event_reply(vcpu, &job->hdr, job->data, job->size);
+}
+
+/* On the vCPU thread, with kvm->srcu held. */
+void kvmi_run_jobs(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_job *job;
+
+	while ((job = kvmi_take_job(vcpu->introspection))) {
+		kvmi_run_job(vcpu, job);
+		kfree(job);
+	}
+}
+
+/* On the receiver, the only one that adds jobs. */
+void kvmi_purge_jobs(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	struct kvmi_job *job, *next;
+	LIST_HEAD(purged);
+
+	spin_lock(&vcpui->lock);
+	list_splice_init(&vcpui->jobs, &purged);
+	vcpui->nr_jobs = 0;
+	vcpui->reply_queued = false;
+	spin_unlock(&vcpui->lock);
+
+	atomic_set(&vcpui->pause_requests, 0);
+	list_for_each_entry_safe(job, next, &purged, link)
+		kfree(job);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef __KVMI_INT_H
+#define __KVMI_INT_H
+
+/*
+ * KVM introspection, private to virt/kvm/introspection and arch/x86/kvm.
+ *
+ * Threads
+ *
+ *   ioctl      hooks, unhooks, allows. Serialized by kvmi->mutex.
+ *   receiver   one kthread for each hooked VM. Reads the socket, runs commands of
+ *              the VM and queues those of a vCPU. Takes no lock that is held
+ *              while somebody waits for it (kvmi->mutex, kvm->lock, vcpu->mutex).
+ *   vCPU       runs its jobs, sends its events and waits for their replies. All
+ *              introspection state of a vCPU but its job list is its own.
+ *
+ * Lifetime
+ *
+ *   kvm->introspection is made by the first HOOK, vcpu->introspection by the
+ *   first HOOK or with the vCPU. Both live until the VM or vCPU is destroyed, so
+ *   there are no references to count. A session lasts from HOOK until its
+ *   receiver has seen the connection end; it is known by its epoch, and what a
+ *   vCPU holds for an earlier epoch is void.
+ *
+ * Lock order
+ *
+ *   kvmi->mutex -> kvm->lock
+ *   vcpu->mutex -> kvm->srcu -> kvmi->send_mutex -> kvmi->sock_lock
+ *   kvmi->sock_lock and vcpui->lock are innermost.
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/kvmi_host.h>
+#include <uapi/linux/kvmi.h>
+#include <asm/kvmi_host.h>
+
+#define kvmi_warn(kvmi, fmt, ...) \
+	pr_warn_ratelimited("kvm: introspection of %pU: " fmt, \
+			    &(kvmi)->uuid, ##__VA_ARGS__)
+
+/* Commands that may wait for one vCPU. */
+#define KVMI_MAX_JOBS		64
+
+/* Largest event and event reply, without what all of them begin with. */
+#define KVMI_MAX_EVENT_DATA	32
+#define KVMI_MAX_EVENT_REPLY	16
+
+/**
+ * struct kvm_introspection - a VM that was ever hooked
+ * @kvm: The VM. Constant.
+ * @mutex: Serializes the ioctls.
+ * @hooked: Between HOOK and UNHOOK. Protected by @mutex.
+ * @receiver: The receiving thread, valid while @hooked. Protected by @mutex.
+ * @uuid: Name of the VM in messages. Written by HOOK before the receiver runs.
+ * @sock_lock: Protects @sock and @epoch.
+ * @sock: Connection to the tool, NULL outside a session. Read without the lock
+ *	  to learn whether there is a session.
+ * @epoch: Number of the session, from 1. Read without the lock by vCPUs.
+ * @send_mutex: Held for a whole message on its way into @sock.
+ * @event_seq: Number of the last event. Protected by @send_mutex.
+ * @allowed_commands: What the VMM allows. Written under @mutex, read at any time.
+ * @allowed_events: What the VMM allows. Written under @mutex, read at any time.
+ * @vm_events: Events of the VM that the tool switched on. Written by HOOK before
+ *	       the receiver runs and then by the receiver, read at any time.
+ * @silent: The tool switched replies off. Receiver only.
+ * @rx: Message being received. Receiver only.
+ * @tx: Reply being built. Receiver only.
+ */
+struct kvm_introspection {
+	struct kvm *kvm;
+
+	struct mutex mutex;
+	bool hooked;
+	struct task_struct *receiver;
+	uuid_t uuid;
+
+	spinlock_t sock_lock;
+	struct socket *sock;
+	u32 epoch;
+
+	struct mutex send_mutex;
+	u32 event_seq;
+
+	DECLARE_BITMAP(allowed_commands, KVMI_NUM_MESSAGES);
+	DECLARE_BITMAP(allowed_events, KVMI_NUM_EVENTS);
+	DECLARE_BITMAP(vm_events, KVMI_NUM_EVENTS);
+
+	bool silent;
+	void *rx;
+	void *tx;
+};
+
+/**
+ * enum kvmi_event_state - of the event that a vCPU sent last
+ * @KVMI_EVENT_NONE: none, or answered and dealt with
+ * @KVMI_EVENT_SENT: sent, the vCPU waits, or will when it runs again
+ * @KVMI_EVENT_REPLIED: answered
+ *
+ *   NONE --sent--> SENT --reply--> REPLIED --taken by its sender--> NONE
+ *                   |                 |
+ *                   |                 +--its sender left on a signal--> kept
+ *                   +--session ends--> NONE
+ *
+ * A reply that is kept waits in @kept of &struct kvm_vcpu_introspection for the
+ * instruction to execute again and raise the same event.
+ */
+enum kvmi_event_state {
+	KVMI_EVENT_NONE,
+	KVMI_EVENT_SENT,
+	KVMI_EVENT_REPLIED,
+};
+
+/**
+ * struct kvmi_pending_event - an event and its reply
+ * @state: How far it is.
+ * @seq: Its number.
+ * @id: Which event.
+ * @set_regs: @regs are to be written when the event is done.
+ * @action: Reply, valid in KVMI_EVENT_REPLIED.
+ * @rip: Where it happened. With @id and @data it tells whether an instruction
+ *	 that executes again raises the same event.
+ * @data: The event's own data, zero extended.
+ * @reply: The reply's own data, zero extended.
+ * @regs: Last general registers that the tool sent, valid with @set_regs.
+ */
+struct kvmi_pending_event {
+	enum kvmi_event_state state;
+	u32 seq;
+	u8 id;
+	bool set_regs;
+	u8 action;
+	unsigned long rip;
+	u8 data[KVMI_MAX_EVENT_DATA] __aligned(8);
+	u8 reply[KVMI_MAX_EVENT_REPLY] __aligned(8);
+	struct kvm_regs regs;
+};
+
+/**
+ * struct kvm_vcpu_introspection - a vCPU of a VM that was ever hooked
+ * @lock: Protects @jobs, @nr_jobs and @reply_queued.
+ * @jobs: Commands and the event reply for this vCPU. Added by the receiver,
+ *	  taken by the vCPU, purged by the receiver when the session ends.
+ * @nr_jobs: Commands in @jobs.
+ * @reply_queued: An event reply is in @jobs.
+ * @pause_requests: PAUSE events to send.
+ * @created_in: Epoch in which a CREATE event is to be sent, or 0.
+ * @epoch: Session that the fields below belong to. vCPU thread only, as they.
+ * @events: Events that the tool switched on.
+ * @event: The event under way.
+ * @kept: An answered event whose instruction has to execute again.
+ * @crash: Leave to userspace with KVM_EXIT_SHUTDOWN.
+ * @set_regs: Write @regs before the guest is entered.
+ * @regs_rip: Where the event happened that @regs belong to.
+ * @regs: General registers to write.
+ * @tx: Message being built.
+ * @arch: The architecture's part.
+ */
+struct kvm_vcpu_introspection {
+	spinlock_t lock;
+	struct list_head jobs;
+	unsigned int nr_jobs;
+	bool reply_queued;
+	atomic_t pause_requests;
+	u32 created_in;
+
+	u32 epoch;
+	DECLARE_BITMAP(events, KVMI_NUM_EVENTS);
+	struct kvmi_pending_event event;
+	struct kvmi_pending_event kept;
+	bool crash;
+	bool set_regs;
+	unsigned long regs_rip;
+	struct kvm_regs regs;
+	void *tx;
+	struct kvmi_vcpu_arch arch;
+};
+
+/**
+ * struct kvmi_call - a command while it runs
+ * @kvm: The VM.
+ * @vcpu: Target of a vCPU command, else NULL. The current thread's own, except
+ *	  for a command that runs on the receiver.
+ * @req: The request after the vCPU header, zero extended to the structure's size,
+ *	 permission, padding and vCPU already checked.
+ * @req_size: Bytes received of @req.
+ * @rpl: Room for the reply after the error code, zeroed as far as the reply has a
+ *	 fixed size, KVMI_MAX_REPLY in all.
+ * @rpl_size: Preset to the fixed size; to be set if the size depends on @req.
+ * @silent: Do not send the reply.
+ */
+struct kvmi_call {
+	struct kvm *kvm;
+	struct kvm_vcpu *vcpu;
+	const void *req;
+	size_t req_size;
+	void *rpl;
+	size_t rpl_size;
+	bool silent;
+};
+
+#define KVMI_MAX_REPLY	(KVMI_MAX_MSG_SIZE - sizeof(struct kvmi_error_code))
+
+enum kvmi_command_scope {
+	KVMI_SCOPE_VM,			/* runs on the receiver */
+	KVMI_SCOPE_VCPU_RECEIVER,	/* about a vCPU, runs on the receiver */
+	KVMI_SCOPE_VCPU,		/* runs on the vCPU */
+};
+
+/**
+ * struct kvmi_command - a row of the command table
+ * @name: Name of the id.
+ * @handler: Returns 0 or the negative of a KVM_E* value; either is the reply,
+ *	     whatever it is, and the connection goes on.
+ * @scope: Where it runs.
+ * @always: Allowed without the VMM.
+ * @needs_vcpu: For a command of the VM: true if it must run on a vCPU of this VM.
+ *		NULL if it never does.
+ * @req_size: Size of the request after the vCPU header, fixed part.
+ * @req_pad: Bytes of the request that must be 0, a bit each.
+ * @rpl_size: Size of the reply after the error code, fixed part.
+ */
+struct kvmi_command {
+	const char *name;
+	int (*handler)(struct kvmi_call *call);
+	enum kvmi_command_scope scope;
+	bool always;
+	bool (*needs_vcpu)(struct kvm *kvm);
+	u16 req_size;
+	u64 req_pad;
+	u16 rpl_size;
+};
+
+/**
+ * struct kvmi_event_desc - a row of the event table
+ * @name: Name of the id.
+ * @data_size: Size of the event's own data.
+ * @reply_size: Size of the reply's own data, at most.
+ * @actions: Legal actions, a bit each.
+ * @of_vm: Switched with KVMI_VM_CONTROL_EVENTS, else KVMI_VCPU_CONTROL_EVENTS.
+ * @of_run_loop: Raised between two entries of the guest and not by an instruction
+ *		 that executes again after an interrupted wait.
+ *
+ * If the tool is gone, the guest goes on as if there was no event.
+ */
+struct kvmi_event_desc {
+	const char *name;
+	u8 data_size;
+	u8 reply_size;
+	u8 actions;
+	bool of_vm;
+	bool of_run_loop;
+};
+
+/* main.c */
+int kvmi_hook(struct kvm *kvm, const struct kvm_introspection_hook *hook);
+void kvmi_unhook(struct kvm *kvm);
+bool kvmi_vm_supported(struct kvm *kvm);
+
+/* policy.c */
+void kvmi_policy_reset(struct kvm_introspection *kvmi);
+int kvmi_policy_command(struct kvm_introspection *kvmi, u32 allow, s32 id);
+int kvmi_policy_event(struct kvm_introspection *kvmi, u32 allow, s32 id);
+
+static inline bool kvmi_command_allowed(struct kvm_introspection *kvmi, u16 id)
+{
+	return test_bit(id, kvmi->allowed_commands);
+}
+
+static inline bool kvmi_event_allowed(struct kvm_introspection *kvmi, u16 id)
+{
+	return test_bit(id, kvmi->allowed_events);
+}
+
+/* socket.c */
+struct socket *kvmi_socket_get(int fd);
+int kvmi_socket_receive(struct socket *sock, void *buf, size_t size);
+int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
+		     void *buf, size_t size);
+int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
+			   void *buf, size_t size);
+void kvmi_socket_shutdown(struct kvm_introspection *kvmi, u32 epoch);
+
+/* receive.c */
+int kvmi_receiver(void *arg);
+void kvmi_release(struct kvm_introspection *kvmi);
+void kvmi_call_and_reply(struct kvm_introspection *kvmi, u32 epoch,
+			 const struct kvmi_command *cmd,
+			 const struct kvmi_msg_hdr *hdr,
+			 struct kvmi_call *call, void *tx);
+
+/* commands.c, events.c */
+bool kvmi_tables_are_sound(void);
+bool kvmi_events_are_sound(void);
+const struct kvmi_command *kvmi_find_command(u16 id);
+const struct kvmi_event_desc *kvmi_find_event(u16 id);
+
+/* job.c */
+int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
+		       const struct kvmi_msg_hdr *hdr, const void *req,
+		       size_t size, bool silent);
+int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
+		     const void *reply, size_t size);
+void kvmi_run_jobs(struct kvm_vcpu *vcpu);
+void kvmi_purge_jobs(struct kvm_vcpu *vcpu);
+void kvmi_kick(struct kvm_vcpu *vcpu);
+
+/* event.c */
+int kvmi_vcpu_event(struct kvm_vcpu *vcpu, u8 id, const void *data, void *reply);
+int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu);
+void kvmi_vcpu_event_resume(struct kvm_vcpu *vcpu);
+void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
+			   const void *reply, size_t size);
+bool kvmi_vcpu_event_enabled(struct kvm_vcpu *vcpu, u8 id);
+int kvmi_vm_event(struct kvm_introspection *kvmi, u8 id);
+
+/* vcpu.c */
+bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu);
+int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu);
+
+/* Per architecture: arch/x86/kvm/kvmi.c */
+bool kvmi_arch_vm_supported(struct kvm *kvm);
+void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu);
+void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch);
+void kvmi_arch_fill_features(struct kvmi_features *features);
+void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu);
+void kvmi_arch_guest_was_stopped(struct kvm_vcpu *vcpu);
+
+/* vm_memory.c */
+bool kvmi_write_needs_vcpu(struct kvm *kvm);
+
+/* Command handlers, in the order of the table */
+int kvmi_cmd_get_version(struct kvmi_call *call);
+int kvmi_cmd_vm_check_command(struct kvmi_call *call);
+int kvmi_cmd_vm_check_event(struct kvmi_call *call);
+int kvmi_cmd_vm_get_info(struct kvmi_call *call);
+int kvmi_cmd_vcpu_get_info(struct kvmi_call *call);
+int kvmi_cmd_vcpu_pause(struct kvmi_call *call);
+int kvmi_cmd_vm_control_events(struct kvmi_call *call);
+int kvmi_cmd_vcpu_control_events(struct kvmi_call *call);
+int kvmi_cmd_vcpu_control_cr(struct kvmi_call *call);
+int kvmi_cmd_vcpu_get_registers(struct kvmi_call *call);
+int kvmi_cmd_vcpu_set_registers(struct kvmi_call *call);
+int kvmi_cmd_vcpu_get_cpuid(struct kvmi_call *call);
+int kvmi_cmd_vm_read_physical(struct kvmi_call *call);
+int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
+int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
+int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
+int kvmi_cmd_vcpu_translate_gva(struct kvmi_call *call);
+int kvmi_cmd_vm_query_physical(struct kvmi_call *call);
+
+#endif /* __KVMI_INT_H */

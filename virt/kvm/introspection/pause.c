@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: stopping a vCPU. The event is sent by __kvmi_pre_run().
+ */
+
+#include "kvmi_int.h"
+
+int kvmi_cmd_vcpu_pause(struct kvmi_call *call)
+{
+	const struct kvmi_vcpu_pause *req = call->req;
+	struct kvm_vcpu *vcpu = call->vcpu;
+	DECLARE_BITMAP(vcpus, KVM_MAX_VCPUS);
+
+	if (req->wait > 1)
+		return -KVM_EINVAL;
+	if (!kvmi_event_allowed(call->kvm->introspection, KVMI_VCPU_EVENT_PAUSE))
+		return -KVM_EPERM;
+
+	/* Only this thread adds. */
+	if (atomic_read(&vcpu->introspection->pause_requests) >=
+	    KVMI_MAX_PAUSE_REQUESTS)
+		return -KVM_EBUSY;
+
+	atomic_inc(&vcpu->introspection->pause_requests);
+	kvmi_kick(vcpu);
+
+	if (req->wait) {
+		bitmap_zero(vcpus, KVM_MAX_VCPUS);
+		__set_bit(vcpu->vcpu_idx, vcpus);
+		kvm_make_vcpus_request_mask(call->kvm,
+					    KVM_REQ_INTROSPECTION | KVM_REQUEST_WAIT,
+					    vcpus);
+	}
+	return 0;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: the receiving thread. Reads a message, checks it against the
+ * tables, runs it or queues it. Decides alone whether a connection has to end;
+ * what a command's handler returns is a reply.
+ */
+
+#include <linux/kthread.h>
+#include <linux/net.h>
+
+#include "kvmi_int.h"
+#include <trace/events/kvmi.h>
+
+struct kvmi_reply_msg {
+	struct kvmi_msg_hdr hdr;
+	struct kvmi_error_code ec;
+	u8 data[];
+};
+
+static int kvmi_reply(struct kvm_introspection *kvmi, u32 epoch,
+		      const struct kvmi_msg_hdr *hdr, int err,
+		      struct kvmi_reply_msg *msg, size_t size)
+{
+	if (err)
+		size = 0;
+
+	msg->hdr.id = hdr->id;
+	msg->hdr.seq = hdr->seq;
+	msg->hdr.size = sizeof(msg->ec) + size;
+	msg->ec.err = err;
+	msg->ec.padding = 0;
+	return kvmi_socket_send(kvmi, epoch, msg, sizeof(*msg) + size);
+}
+
+/* Runs @cmd and sends its one reply. A lost connection shows at the receiver. */
+void kvmi_call_and_reply(struct kvm_introspection *kvmi, u32 epoch,
+			 const struct kvmi_command *cmd,
+			 const struct kvmi_msg_hdr *hdr,
+			 struct kvmi_call *call, void *tx)
+{
+	struct kvmi_reply_msg *msg = tx;
+	int err;
+
+	call->rpl = msg->data;
+	call->rpl_size = cmd->rpl_size;
+	memset(msg->data, 0, cmd->rpl_size);
+
+	err = cmd->handler(call);
+	trace_kvmi_command(call->vcpu, cmd->name, hdr->seq, err);
+
+	if (!call->silent)
+		kvmi_reply(kvmi, epoch, hdr, err, msg, call->rpl_size);
+}
+
+static bool kvmi_padding_is_zero(const u8 *req, u64 mask)
+{
+	while (mask) {
+		if (req[__ffs64(mask)])
+			return false;
+		mask &= mask - 1;
+	}
+	return true;
+}
+
+static struct kvm_vcpu *kvmi_find_vcpu(struct kvm *kvm,
+				       const struct kvmi_vcpu_hdr *hdr)
+{
+	if (hdr->padding1 || hdr->padding2)
+		return NULL;
+	/* kvm_get_vcpu() returns another vCPU for an index out of range. */
+	if (hdr->vcpu >= atomic_read(&kvm->online_vcpus))
+		return NULL;
+	return kvm_get_vcpu(kvm, hdr->vcpu);
+}
+
+/*
+ * Checks a command and fills in @call. Returns 0 or the error to be replied.
+ * Extends the request with zeros in place.
+ */
+static int kvmi_check_command(struct kvm_introspection *kvmi,
+			      const struct kvmi_command *cmd,
+			      const struct kvmi_msg_hdr *hdr,
+			      struct kvmi_call *call)
+{
+	size_t skip = 0, need;
+
+	if (!cmd)
+		return -KVM_ENOSYS;
+	if (!kvmi_command_allowed(kvmi, hdr->id))
+		return -KVM_EPERM;
+
+	if (cmd->scope != KVMI_SCOPE_VM)
+		skip = sizeof(struct kvmi_vcpu_hdr);
+
+	need = skip + cmd->req_size;
+	if (hdr->size < need)
+		memset(kvmi->rx + hdr->size, 0, need - hdr->size);
+
+	call->req = kvmi->rx + skip;
+	call->req_size = hdr->size > skip ? hdr->size - skip : 0;
+
+	if (!kvmi_padding_is_zero(call->req, cmd->req_pad))
+		return -KVM_EINVAL;
+
+	if (cmd->scope != KVMI_SCOPE_VM) {
+		call->vcpu = kvmi_find_vcpu(kvmi->kvm, kvmi->rx);
+		if (!call->vcpu)
+			return -KVM_EINVAL;
+	} else if (cmd->needs_vcpu && cmd->needs_vcpu(kvmi->kvm)) {
+		if (!atomic_read(&kvmi->kvm->online_vcpus))
+			return -KVM_EAGAIN;
+		call->vcpu = kvm_get_vcpu(kvmi->kvm, 0);
+	}
+	return 0;
+}
+
+static void kvmi_receive_command(struct kvm_introspection *kvmi,
+				 const struct kvmi_msg_hdr *hdr)
+{
+	const struct kvmi_command *cmd = kvmi_find_command(hdr->id);
+	struct kvmi_call call = { .kvm = kvmi->kvm, .silent = kvmi->silent };
+	int err;
+
+	err = kvmi_check_command(kvmi, cmd, hdr, &call);
+	if (!err) {
+		if (!call.vcpu || cmd->scope == KVMI_SCOPE_VCPU_RECEIVER) {
+			kvmi_call_and_reply(kvmi, kvmi->epoch, cmd, hdr, &call,
+					    kvmi->tx);
+			return;
+		}
+
+		err = kvmi_queue_command(call.vcpu, cmd, hdr, call.req,
+					 call.req_size, call.silent);
+		if (!err)
+			return;
+	}
+
+	trace_kvmi_command(call.vcpu, cmd ? cmd->name : "unknown", hdr->seq, err);
+	if (!call.silent)
+		kvmi_reply(kvmi, kvmi->epoch, hdr, err, kvmi->tx, 0);
+}
+
+static int kvmi_receive_reply(struct kvm_introspection *kvmi,
+			      const struct kvmi_msg_hdr *hdr)
+{
+	const size_t skip = sizeof(struct kvmi_vcpu_hdr);
+	struct kvm_vcpu *vcpu;
+
+	if (hdr->size < skip + sizeof(struct kvmi_event_reply))
+		return -EPROTO;
+
+	vcpu = kvmi_find_vcpu(kvmi->kvm, kvmi->rx);
+	if (!vcpu)
+		return -EPROTO;
+
+	kvmi->kvm->stat.kvmi_event_replies++;
+	return kvmi_queue_reply(vcpu, hdr, kvmi->rx + skip, hdr->size - skip);
+}
+
+static int kvmi_receive(struct kvm_introspection *kvmi)
+{
+	struct kvmi_msg_hdr hdr;
+	int r;
+
+	r = kvmi_socket_receive(kvmi->sock, &hdr, sizeof(hdr));
+	if (r)
+		return r;
+
+	if (hdr.size > KVMI_MAX_MSG_SIZE) {
+		kvmi_warn(kvmi, "message %u of %u bytes is too large, closing the connection\n",
+			  hdr.id, hdr.size);
+		return -EMSGSIZE;
+	}
+
+	r = kvmi_socket_receive(kvmi->sock, kvmi->rx, hdr.size);
+	if (r)
+		return r;
+
+	if (hdr.id == KVMI_VCPU_EVENT_REPLY) {
+		r = kvmi_receive_reply(kvmi, &hdr);
+		if (r)
+			kvmi_warn(kvmi, "event reply %u is malformed, closing the connection\n",
+				  hdr.seq);
+		return r;
+	}
+
+	kvmi->kvm->stat.kvmi_commands++;
+	kvmi_receive_command(kvmi, &hdr);
+	return 0;
+}
+
+/*
+ * The session is over: let go of the socket, so that nothing which the tool put
+ * into it outlives the connection, and of all vCPUs. On the receiver, or when it
+ * did not and will not run.
+ */
+void kvmi_release(struct kvm_introspection *kvmi)
+{
+	struct socket *sock = kvmi->sock;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	if (!sock)
+		return;
+
+	kernel_sock_shutdown(sock, SHUT_RDWR);
+
+	spin_lock(&kvmi->sock_lock);
+	WRITE_ONCE(kvmi->sock, NULL);
+	spin_unlock(&kvmi->sock_lock);
+	sockfd_put(sock);
+
+	/* A vCPU created from here on has nothing of this session. */
+	kvm_for_each_vcpu(i, vcpu, kvmi->kvm) {
+		kvmi_purge_jobs(vcpu);
+		kvmi_kick(vcpu);
+	}
+}
+
+int kvmi_receiver(void *arg)
+{
+	struct kvm_introspection *kvmi = arg;
+
+	while (!kthread_should_stop() && !kvmi_receive(kvmi))
+		;
+
+	kvmi_release(kvmi);
+
+	/* UNHOOK and the destruction of the VM end the thread. */
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (kthread_should_stop())
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}

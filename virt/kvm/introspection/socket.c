@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: the transport. Everything that knows of a socket is here.
+ */
+
+#include <linux/file.h>
+#include <linux/net.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "kvmi_int.h"
+
+/*
+ * How long a tool may leave its end of a full connection unread. Within it a
+ * vCPU that has something to send does not return to userspace.
+ */
+#define KVMI_SEND_TIMEOUT	(5 * HZ)
+
+/* Returns a socket for kvm_introspection.sock, with its own reference. */
+struct socket *kvmi_socket_get(int fd)
+{
+	struct socket *sock;
+	int err;
+
+	sock = sockfd_lookup(fd, &err);
+	if (!sock)
+		return ERR_PTR(-EINVAL);
+
+	if (sock->type != SOCK_STREAM ||
+	    READ_ONCE(sock->sk->sk_state) != TCP_ESTABLISHED) {
+		sockfd_put(sock);
+		return ERR_PTR(-EINVAL);
+	}
+	return sock;
+}
+
+/* Returns the session's socket with a reference, or NULL if it is over. */
+static struct socket *kvmi_socket_pin(struct kvm_introspection *kvmi, u32 epoch)
+{
+	struct socket *sock = NULL;
+
+	spin_lock(&kvmi->sock_lock);
+	if (kvmi->sock && kvmi->epoch == epoch) {
+		sock = kvmi->sock;
+		get_file(sock->file);
+	}
+	spin_unlock(&kvmi->sock_lock);
+	return sock;
+}
+
+/* Reads exactly @size bytes. For the receiver, which holds the socket. */
+int kvmi_socket_receive(struct socket *sock, void *buf, size_t size)
+{
+	struct kvec vec = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = { };
+	int r;
+
+	if (!size)
+		return 0;
+
+	r = kernel_recvmsg(sock, &msg, &vec, 1, size, MSG_WAITALL);
+	if (r < 0)
+		return r;
+	return r == size ? 0 : -EPIPE;
+}
+
+/*
+ * Waits until @sock takes more data. Woken by the tool that reads, by a shutdown
+ * and by a fatal signal. Other signals must wait, because half a message is out
+ * already or the reply to a job would be lost.
+ */
+static int kvmi_socket_wait_writable(struct socket *sock, long *timeout)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int r = 0;
+
+	add_wait_queue(sk_sleep(sock->sk), &wait);
+	while (!(sock->ops->poll(sock->file, sock, NULL) &
+		 (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+		if (fatal_signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
+		if (!*timeout) {
+			r = -ETIMEDOUT;
+			break;
+		}
+		*timeout = wait_woken(&wait, TASK_KILLABLE, *timeout);
+	}
+	remove_wait_queue(sk_sleep(sock->sk), &wait);
+	return r;
+}
+
+static int kvmi_socket_write(struct socket *sock, void *buf, size_t size)
+{
+	struct kvec vec = { .iov_base = buf, .iov_len = size };
+	long timeout = KVMI_SEND_TIMEOUT;
+	int r;
+
+	for (;;) {
+		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+		r = kernel_sendmsg(sock, &msg, &vec, 1, vec.iov_len);
+		if (r == vec.iov_len)
+			return 0;
+		if (r > 0) {
+			vec.iov_base += r;
+			vec.iov_len -= r;
+			continue;
+		}
+		if (r != -EAGAIN)
+			return r ?: -EPIPE;
+
+		r = kvmi_socket_wait_writable(sock, &timeout);
+		if (r)
+			return r;
+	}
+}
+
+static int __kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
+			      void *buf, size_t size)
+{
+	struct socket *sock;
+	int r;
+
+	lockdep_assert_held(&kvmi->send_mutex);
+
+	sock = kvmi_socket_pin(kvmi, epoch);
+	if (!sock)
+		return -ENOTCONN;
+
+	r = kvmi_socket_write(sock, buf, size);
+	if (r) {
+		/* Part of a message may be out: nothing can follow it. */
+		if (r == -ETIMEDOUT)
+			kvmi_warn(kvmi, "the tool does not read, closing the connection\n");
+		kernel_sock_shutdown(sock, SHUT_RDWR);
+	}
+	sockfd_put(sock);
+	return r;
+}
+
+/* Sends a whole message or ends the session. May sleep. */
+int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
+		     void *buf, size_t size)
+{
+	int r;
+
+	mutex_lock(&kvmi->send_mutex);
+	r = __kvmi_socket_send(kvmi, epoch, buf, size);
+	mutex_unlock(&kvmi->send_mutex);
+	return r;
+}
+
+/* The same for an event, which gets its number here, in the order of sending. */
+int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
+			   void *buf, size_t size)
+{
+	struct kvmi_msg_hdr *hdr = buf;
+	int r;
+
+	mutex_lock(&kvmi->send_mutex);
+	hdr->seq = kvmi->event_seq + 1;
+	r = __kvmi_socket_send(kvmi, epoch, buf, size);
+	if (!r) {
+		kvmi->event_seq++;
+		kvmi->kvm->stat.kvmi_events++;
+	}
+	mutex_unlock(&kvmi->send_mutex);
+	return r;
+}
+
+/*
+ * Ends the session of @epoch, if it goes on: the receiver and every sender
+ * return. Does not wait for them.
+ */
+void kvmi_socket_shutdown(struct kvm_introspection *kvmi, u32 epoch)
+{
+	struct socket *sock = kvmi_socket_pin(kvmi, epoch);
+
+	if (!sock)
+		return;
+
+	kernel_sock_shutdown(sock, SHUT_RDWR);
+	sockfd_put(sock);
+}

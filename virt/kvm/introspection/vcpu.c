@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: a vCPU's state, and what it does before it enters the guest.
+ */
+
+#include <linux/slab.h>
+
+#include "kvmi_int.h"
+
+/* True if what the vCPU holds belongs to a session that goes on. */
+bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu)
+{
+	struct kvm_introspection *kvmi = vcpu->kvm->introspection;
+
+	/*
+	 * Pairs with the release in kvmi_begin_session(): who sees a session's
+	 * socket sees its epoch.
+	 */
+	return smp_load_acquire(&kvmi->sock) &&
+	       READ_ONCE(kvmi->epoch) == vcpu->introspection->epoch;
+}
+
+/* Called under kvm->lock, for each vCPU of a VM that gets hooked or is. */
+int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu)
+{
+	const size_t size = sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE;
+	struct kvm_vcpu_introspection *vcpui;
+
+	lockdep_assert_held(&vcpu->kvm->lock);
+
+	if (vcpu->introspection)
+		return 0;
+
+	vcpui = kzalloc(sizeof(*vcpui), GFP_KERNEL_ACCOUNT);
+	if (!vcpui)
+		return -ENOMEM;
+
+	vcpui->tx = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!vcpui->tx) {
+		kfree(vcpui);
+		return -ENOMEM;
+	}
+
+	spin_lock_init(&vcpui->lock);
+	INIT_LIST_HEAD(&vcpui->jobs);
+	/* The vCPU may be running: pairs with the address dependency there. */
+	smp_store_release(&vcpu->introspection, vcpui);
+	return 0;
+}
+
+int kvmi_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	struct kvm_introspection *kvmi = vcpu->kvm->introspection;
+	int r;
+
+	if (!kvmi)
+		return 0;
+
+	r = kvmi_vcpu_alloc(vcpu);
+	if (r)
+		return r;
+
+	if (READ_ONCE(kvmi->sock) &&
+	    test_bit(KVMI_VCPU_EVENT_CREATE, kvmi->vm_events)) {
+		vcpu->introspection->created_in = READ_ONCE(kvmi->epoch);
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	}
+	return 0;
+}
+
+void kvmi_vcpu_destroy(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	if (!vcpui)
+		return;
+
+	/* The receiver purged the jobs when it ended. */
+	WARN_ON_ONCE(!list_empty(&vcpui->jobs));
+	vcpu->introspection = NULL;
+	kfree(vcpui->tx);
+	kfree(vcpui);
+}
+
+/* Drops what is left of an older session and joins the current one. */
+static void kvmi_vcpu_sync(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	if (kvmi_vcpu_in_session(vcpu))
+		return;
+
+	vcpui->epoch = READ_ONCE(vcpu->kvm->introspection->epoch);
+	bitmap_zero(vcpui->events, KVMI_NUM_EVENTS);
+	vcpui->event.state = KVMI_EVENT_NONE;
+	vcpui->kept.state = KVMI_EVENT_NONE;
+	kvmi_arch_vcpu_reset(vcpu);
+}
+
+static void kvmi_apply_regs(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	if (!vcpui->set_regs)
+		return;
+
+	vcpui->set_regs = false;
+	if (vcpui->regs.rip == vcpui->regs_rip)
+		vcpui->regs.rip = kvmi_arch_rip(vcpu);
+	kvmi_arch_set_regs(vcpu, &vcpui->regs);
+}
+
+/*
+ * Sends the next event that no instruction raises. Returns false if there is
+ * none, else true, with *@r as kvmi_vcpu_event() returns it.
+ */
+static bool kvmi_send_run_loop_event(struct kvm_vcpu *vcpu, int *r)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	if (!kvmi_vcpu_in_session(vcpu))
+		return false;
+
+	if (vcpui->created_in == vcpui->epoch) {
+		vcpui->created_in = 0;
+		*r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_CREATE, NULL, NULL);
+		return true;
+	}
+	if (atomic_dec_if_positive(&vcpui->pause_requests) >= 0) {
+		*r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PAUSE, NULL, NULL);
+		return true;
+	}
+	return false;
+}
+
+bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	int r = 0;
+
+	for (;;) {
+		kvmi_vcpu_sync(vcpu);
+		kvmi_run_jobs(vcpu);
+
+		if (vcpui->event.state == KVMI_EVENT_SENT)
+			r = kvmi_vcpu_event_wait(vcpu);
+		else if (vcpui->event.state == KVMI_EVENT_REPLIED)
+			kvmi_vcpu_event_resume(vcpu);
+		else if (!kvmi_send_run_loop_event(vcpu, &r))
+			break;
+
+		if (r == -EINTR) {
+			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+			*ret = 1;
+			return true;
+		}
+		if (vcpui->crash)
+			break;
+		kvmi_apply_regs(vcpu);
+		r = 0;
+	}
+	kvmi_apply_regs(vcpu);
+
+	if (vcpui->crash) {
+		vcpui->crash = false;
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		*ret = 0;
+		return true;
+	}
+	return false;
+}
