@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_X86_KVMI_HOST_H
+#define _ASM_X86_KVMI_HOST_H
+
+/* KVM introspection: x86 state, private to introspection. */
+
+#include <linux/kvm_types.h>
+#include <uapi/asm/kvmi.h>
+
+struct kvm;
+struct kvm_vcpu;
+
+/**
+ * struct kvmi_vcpu_arch - x86 part of a vCPU's introspection state
+ * @cr_selected: control registers that the tool chose, a bit each
+ * @cr_applied: control registers whose writes are intercepted for introspection
+ *
+ * Only the vCPU's thread touches it.
+ */
+struct kvmi_vcpu_arch {
+	u32 cr_selected;
+	u32 cr_applied;
+};
+
+/**
+ * struct kvmi_x86_ops - what VMX and SVM do differently
+ * @vm_supported: can the host read the VM's registers and memory
+ * @set_cr_intercept: intercept writes to @want, a bit for each control register,
+ *		      and leave all others to what KVM wants by itself. @had is
+ *		      the last @want. Called before every VM-Enter while either
+ *		      is not 0, so that what KVM changed since is put right; not
+ *		      called while the vCPU runs a nested guest.
+ */
+struct kvmi_x86_ops {
+	bool (*vm_supported)(struct kvm *kvm);
+	void (*set_cr_intercept)(struct kvm_vcpu *vcpu, u32 want, u32 had);
+};
+
+#endif /* _ASM_X86_KVMI_HOST_H */

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection on x86: what an event tells about its vCPU, and the state that
+ * the vendors keep.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+bool kvmi_arch_vm_supported(struct kvm *kvm)
+{
+	return kvm->arch.vm_type == KVM_X86_DEFAULT_VM &&
+	       !kvm->arch.has_protected_state &&
+	       kvm_x86_ops.kvmi_ops->vm_supported(kvm);
+}
+
+void kvmi_arch_fill_features(struct kvmi_features *features)
+{
+	/* Nothing beyond the basic protocol yet. */
+}
+
+/* A session ended. The intercepts go before the guest is entered. */
+void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
+{
+	vcpu->introspection->arch.cr_selected = 0;
+}
+
+unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu)
+{
+	return kvm_rip_read(vcpu);
+}
+
+/*
+ * KVM_SET_REGS forgets an exception that is about to be delivered, for it
+ * replaces a state; here it belongs to the guest's.
+ */
+void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs)
+{
+	struct kvm_queued_exception exception = vcpu->arch.exception;
+	struct kvm_queued_exception vmexit = vcpu->arch.exception_vmexit;
+
+	kvm_vcpu_set_regs(vcpu, regs);
+	vcpu->arch.exception = exception;
+	vcpu->arch.exception_vmexit = vmexit;
+}
+
+/* Keeps the guest's watchdogs from counting the time that the tool took. */
+void kvmi_arch_guest_was_stopped(struct kvm_vcpu *vcpu)
+{
+	if (!vcpu->arch.pv_time.active)
+		return;
+
+	vcpu->arch.pvclock_set_guest_stopped_request = true;
+	kvm_make_request(KVM_REQ_CLOCK_UPDATE, vcpu);
+}
+
+u8 kvmi_x86_mode(const struct kvm_sregs *sregs)
+{
+	if ((sregs->efer & EFER_LMA) && sregs->cs.l)
+		return 8;
+	return sregs->cs.db ? 4 : 2;
+}
+
+void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch)
+{
+	const struct {
+		u32 index;
+		u64 *data;
+	} msrs[] = {
+		{ MSR_IA32_SYSENTER_CS, &arch->msrs.sysenter_cs },
+		{ MSR_IA32_SYSENTER_ESP, &arch->msrs.sysenter_esp },
+		{ MSR_IA32_SYSENTER_EIP, &arch->msrs.sysenter_eip },
+		{ MSR_STAR, &arch->msrs.star },
+		{ MSR_LSTAR, &arch->msrs.lstar },
+		{ MSR_CSTAR, &arch->msrs.cstar },
+		{ MSR_IA32_CR_PAT, &arch->msrs.pat },
+		{ MSR_KERNEL_GS_BASE, &arch->msrs.shadow_gs },
+	};
+	int i;
+
+	kvm_vcpu_get_regs(vcpu, &arch->regs);
+	kvm_vcpu_get_sregs(vcpu, &arch->sregs);
+	arch->mode = kvmi_x86_mode(&arch->sregs);
+	arch->msrs.efer = vcpu->arch.efer;
+	/* A register that the guest does not have reads as 0. */
+	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+		if (__kvm_get_msr(vcpu, msrs[i].index, msrs[i].data, true))
+			*msrs[i].data = 0;
+	}
+}
+
+void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
+{
+	kvmi_cr_prepare_entry(vcpu);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ARCH_X86_KVM_KVMI_H
+#define ARCH_X86_KVM_KVMI_H
+
+/* What x86 KVM calls when introspection is built in, and what it lends. */
+
+#include <linux/kvm_host.h>
+
+struct kvmi_x86_ops;
+
+/* regs.c: the register ioctls without vcpu_load(). */
+void kvm_vcpu_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+void kvm_vcpu_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+void kvm_vcpu_get_sregs(struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
+
+#ifdef CONFIG_KVM_INTROSPECTION
+
+extern const struct kvmi_x86_ops vmx_kvmi_ops;
+extern const struct kvmi_x86_ops svm_kvmi_ops;
+
+#define KVMI_X86_OPS(ops)	.kvmi_ops = &(ops),
+
+void __kvmi_prepare_entry(struct kvm_vcpu *vcpu);
+
+/*
+ * Called on the vCPU thread before VM-Enter, after everything in KVM that may
+ * change an intercept, with preemption and interrupts enabled.
+ */
+static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
+{
+	if (kvmi_active(vcpu))
+		__kvmi_prepare_entry(vcpu);
+}
+
+bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
+bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
+
+#else
+
+#define KVMI_X86_OPS(ops)
+
+static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
+static inline bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	return false;
+}
+
+static inline bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	return false;
+}
+
+#endif /* CONFIG_KVM_INTROSPECTION */
+
+/*
+ * Called on the vCPU thread before the vendor's exit handler, with vcpu->mutex
+ * and kvm->srcu held. May sleep and drop kvm->srcu. True if the exit has been
+ * handled, with the handler's result in @ret.
+ */
+static inline bool vmx_kvmi_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	return kvmi_active(vcpu) && vmx_kvmi_handle_exit(vcpu, ret);
+}
+
+static inline bool svm_kvmi_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	return kvmi_active(vcpu) && svm_kvmi_handle_exit(vcpu, ret);
+}
+
+#endif /* ARCH_X86_KVM_KVMI_H */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ARCH_X86_KVM_KVMI_X86_H
+#define ARCH_X86_KVM_KVMI_X86_H
+
+/* KVM introspection on x86, private to it: between features and vendors. */
+
+#include <linux/kvm_host.h>
+#include <asm/kvmi_host.h>
+
+/* kvmi.c */
+u8 kvmi_x86_mode(const struct kvm_sregs *sregs);
+
+/* kvmi/cr.c */
+void kvmi_cr_prepare_entry(struct kvm_vcpu *vcpu);
+bool kvmi_cr_is_watched(struct kvm_vcpu *vcpu, int cr);
+int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val);
+
+#endif /* ARCH_X86_KVM_KVMI_X86_H */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection on SVM: intercept bits and exit decoding.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "kvm_emulate.h"
+#include "svm.h"
+#include "kvmi_x86.h"
+
+/* EXITINFO1 of a control register exit names the general register. */
+#define SVM_CR_VALID	BIT_ULL(63)
+
+/* A guest turns into an encrypted one after its VM was created. */
+static bool svm_kvmi_vm_supported(struct kvm *kvm)
+{
+	return !sev_guest(kvm);
+}
+
+static void svm_kvmi_intercept(struct vcpu_svm *svm, int bit, bool set)
+{
+	struct vmcb_control_area *control = &svm->vmcb01.ptr->control;
+
+	if (vmcb_is_intercept(control, bit) == set)
+		return;
+
+	if (set)
+		vmcb_set_intercept(control, bit);
+	else
+		vmcb_clr_intercept(control, bit);
+	recalc_intercepts(svm);
+}
+
+static void svm_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	/* The selective intercept, always on, misses what CR0.MP does. */
+	if (want & BIT(0))
+		svm_kvmi_intercept(svm, INTERCEPT_CR0_WRITE, true);
+	else if (had & BIT(0))
+		svm_set_cr0(vcpu, kvm_read_cr0(vcpu));
+
+	/* KVM wants the exits only when it shadows page tables. */
+	if (want & BIT(3))
+		svm_kvmi_intercept(svm, INTERCEPT_CR3_WRITE, true);
+	else if (had & BIT(3) && npt_enabled)
+		svm_kvmi_intercept(svm, INTERCEPT_CR3_WRITE, false);
+
+	/* CR4 is always intercepted. */
+}
+
+const struct kvmi_x86_ops svm_kvmi_ops = {
+	.vm_supported = svm_kvmi_vm_supported,
+	.set_cr_intercept = svm_kvmi_set_cr_intercept,
+};
+
+/*
+ * Without decode assists the instruction has to tell. Returns false for one that
+ * is not decoded here.
+ */
+static bool svm_kvmi_decode_cr(struct kvm_vcpu *vcpu, unsigned long *val)
+{
+	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+
+	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK)
+		return false;
+	if (ctxt->opcode_len != 2)
+		return false;
+
+	switch (ctxt->b) {
+	case 0x22: /* mov to cr */
+		*val = kvm_register_read(vcpu, ctxt->modrm_rm);
+		break;
+	case 0x06: /* clts */
+		*val = kvm_read_cr0(vcpu) & ~X86_CR0_TS;
+		break;
+	case 0x01: /* lmsw: writes four bits and cannot clear PE */
+		if (((ctxt->modrm >> 3) & 7) != 6 || ctxt->modrm_mod != 3)
+			return false;
+		*val = kvm_register_read(vcpu, ctxt->modrm_rm) & 0x0f;
+		*val |= kvm_read_cr0(vcpu) & ~0x0eul;
+		break;
+	default:
+		return false;
+	}
+
+	/* Saves decoding it once more to get past it. */
+	to_svm(vcpu)->next_rip = ctxt->_eip;
+	return true;
+}
+
+static bool svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr, int *ret)
+{
+	struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
+	unsigned long val;
+
+	if (is_guest_mode(vcpu) || !kvmi_cr_is_watched(vcpu, cr))
+		return false;
+
+	if (boot_cpu_has(X86_FEATURE_DECODEASSISTS) &&
+	    control->exit_info_1 & SVM_CR_VALID)
+		val = kvm_register_read(vcpu, control->exit_info_1 &
+					      SVM_EXITINFO_REG_MASK);
+	else if (!svm_kvmi_decode_cr(vcpu, &val))
+		return false;
+
+	*ret = kvmi_cr_write(vcpu, cr, val);
+	return true;
+}
+
+bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	switch (to_svm(vcpu)->vmcb->control.exit_code) {
+	case SVM_EXIT_WRITE_CR0:
+	case SVM_EXIT_CR0_SEL_WRITE:
+		return svm_kvmi_handle_cr(vcpu, 0, ret);
+	case SVM_EXIT_WRITE_CR3:
+		return svm_kvmi_handle_cr(vcpu, 3, ret);
+	case SVM_EXIT_WRITE_CR4:
+		return svm_kvmi_handle_cr(vcpu, 4, ret);
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection on VMX: intercept bits and exit decoding.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "vmx.h"
+#include "kvmi_x86.h"
+
+/* Access types in the qualification of a control register exit. */
+#define VMX_CR_ACCESS_TYPE(qual)	(((qual) >> 4) & 3)
+#define VMX_CR_MOV_TO			0
+#define VMX_CR_LMSW			3
+
+static bool vmx_kvmi_vm_supported(struct kvm *kvm)
+{
+	return true;
+}
+
+static void vmx_kvmi_set_cr0_owned(struct kvm_vcpu *vcpu, unsigned long owned)
+{
+	unsigned long cr0;
+
+	if (vcpu->arch.cr0_guest_owned_bits == owned)
+		return;
+
+	/* Read with the old mask: then the shadow holds what the guest sees. */
+	cr0 = kvm_read_cr0(vcpu);
+	vcpu->arch.cr0_guest_owned_bits = owned;
+	vmcs_writel(CR0_GUEST_HOST_MASK, ~owned);
+	vmx_set_cr0(vcpu, cr0);
+}
+
+static void vmx_kvmi_set_cr4_owned(struct kvm_vcpu *vcpu, bool watch)
+{
+	unsigned long cr4;
+
+	if (watch && !vcpu->arch.cr4_guest_owned_bits)
+		return;
+
+	cr4 = kvm_read_cr4(vcpu);
+	if (watch) {
+		vcpu->arch.cr4_guest_owned_bits = 0;
+		vmcs_writel(CR4_GUEST_HOST_MASK, ~0ul);
+	} else {
+		set_cr4_guest_host_mask(to_vmx(vcpu));
+	}
+	vmx_set_cr4(vcpu, cr4);
+}
+
+static void vmx_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	/* CR0.TS stays with the guest: KVM has no handler for CLTS. */
+	if (want & BIT(0))
+		vmx_kvmi_set_cr0_owned(vcpu, X86_CR0_TS);
+	else if (had & BIT(0))
+		vmx_kvmi_set_cr0_owned(vcpu, vmx_l1_guest_owned_cr0_bits());
+
+	if ((want | had) & BIT(4))
+		vmx_kvmi_set_cr4_owned(vcpu, want & BIT(4));
+
+	/* Without unrestricted guest, KVM wants the exits until paging is on. */
+	if (want & BIT(3))
+		exec_controls_setbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
+	else if (had & BIT(3) && enable_ept &&
+		 (enable_unrestricted_guest || is_paging(vcpu)))
+		exec_controls_clearbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
+}
+
+const struct kvmi_x86_ops vmx_kvmi_ops = {
+	.vm_supported = vmx_kvmi_vm_supported,
+	.set_cr_intercept = vmx_kvmi_set_cr_intercept,
+};
+
+/*
+ * The bit that intercepts CR3 reaches nested guests, too. KVM's own handler is not
+ * made for it, so that what it would do is done here.
+ */
+static bool vmx_kvmi_handle_cr3(struct kvm_vcpu *vcpu, unsigned long val,
+				int *ret)
+{
+	if (!is_guest_mode(vcpu) && kvmi_cr_is_watched(vcpu, 3))
+		*ret = kvmi_cr_write(vcpu, 3, val);
+	else
+		*ret = kvm_complete_insn_gp(vcpu, kvm_set_cr3(vcpu, val));
+	return true;
+}
+
+static bool vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu, int *ret)
+{
+	unsigned long qual = vmx_get_exit_qual(vcpu);
+	int cr = qual & 15;
+	unsigned long val;
+
+	switch (VMX_CR_ACCESS_TYPE(qual)) {
+	case VMX_CR_MOV_TO:
+		val = kvm_register_read(vcpu, (qual >> 8) & 15);
+		if (cr == 3)
+			return vmx_kvmi_handle_cr3(vcpu, val, ret);
+		if (cr != 0 && cr != 4)
+			return false;
+		break;
+	case VMX_CR_LMSW:
+		/* LMSW writes four bits and cannot clear PE. */
+		cr = 0;
+		val = (qual >> LMSW_SOURCE_DATA_SHIFT) & 0x0f;
+		val |= kvm_read_cr0(vcpu) & ~0x0eul;
+		break;
+	default:
+		return false;
+	}
+
+	if (is_guest_mode(vcpu) || !kvmi_cr_is_watched(vcpu, cr))
+		return false;
+
+	*ret = kvmi_cr_write(vcpu, cr, val);
+	return true;
+}
+
+bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+{
+	switch (to_vmx(vcpu)->exit_reason.basic) {
+	case EXIT_REASON_CR_ACCESS:
+		return vmx_kvmi_handle_cr(vcpu, ret);
+	default:
+		return false;
+	}
+}
