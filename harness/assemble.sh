@@ -17,6 +17,9 @@ NAME=$(basename "$TREE")
 
 tree_git() { git -C "$TREE" -c core.fsync=none "$@"; }
 
+# commit_index is the last part of pipelines and sets HEAD_NEW.
+shopt -s lastpipe
+
 commit_source() {
 	local new=$1 version
 
@@ -81,7 +84,7 @@ add_overlay() {
 	local list=$TREE/.git/overlay clash f
 
 	[ -d "$OVERLAY" ] || return 0
-	git -C "$OVERLAY" ls-files -co --exclude-standard -- "${OVERLAY_ROOTS[@]}" |
+	env -u GIT_INDEX_FILE git -C "$OVERLAY" ls-files -co --exclude-standard -- "${OVERLAY_ROOTS[@]}" |
 		while read -r f; do [ ! -e "$OVERLAY/$f" ] || printf '%s\n' "$f"; done |
 		sort -u >"$list"
 	[ -s "$list" ] || return 0
