@@ -142,6 +142,7 @@ struct kvmi_test {
 	struct kvm_vcpu *vcpu[KVMI_MAX_VCPUS];
 	struct kvmi_worker worker[KVMI_MAX_VCPUS];
 	struct kvmi_guest *guest[KVMI_MAX_VCPUS];
+	vm_vaddr_t guest_gva[KVMI_MAX_VCPUS];
 	struct kvmi_tool tool;
 };
 

@@ -84,7 +84,8 @@ void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus)
 	t->nr_vcpus = nr_vcpus;
 	t->vm = vm_create_with_vcpus(nr_vcpus, guest_spin, t->vcpu);
 	for (int i = 0; i < nr_vcpus; i++) {
-		t->guest[i] = addr_gva2hva(t->vm, (vm_vaddr_t)&guest_shared[i]);
+		t->guest_gva[i] = (vm_vaddr_t)&guest_shared[i];
+		t->guest[i] = addr_gva2hva(t->vm, t->guest_gva[i]);
 		kvmi_set_guest(t, i, guest_spin);
 	}
 	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
@@ -116,7 +117,7 @@ void kvmi_test_teardown(struct kvmi_test *t)
 void kvmi_set_guest(struct kvmi_test *t, int i, void *guest_code)
 {
 	vcpu_arch_set_entry_point(t->vcpu[i], guest_code);
-	vcpu_args_set(t->vcpu[i], 1, (vm_vaddr_t)&guest_shared[i]);
+	vcpu_args_set(t->vcpu[i], 1, t->guest_gva[i]);
 }
 
 void kvmi_run(struct kvmi_test *t, int i)
