@@ -252,7 +252,8 @@ static void set_ids(Object *obj, Visitor *v, const char *name, void *opaque,
     for (id = ids; id; id = id->next) {
         if (id->value >= num_ids) {
             error_setg(errp, "introspection: %s %" PRIu32 " does not "
-                       "exist: ids go from 0 to %d", name, id->value, num_ids - 1);
+                       "exist: ids go from 0 to %d", name, id->value,
+                       num_ids - 1);
             break;
         }
         set_bit(id->value, allow->ids);
