@@ -27,17 +27,17 @@ install_files() {
 
 	mkdir -p "$PREFIX/bin" "$share"
 	install -s "$O/qemu-system-x86_64" "$PREFIX/bin/"
-	cp "$O"/pc-bios/optionrom/*.bin "$share/"
+	cp /usr/share/qemu/{kvmvapic,linuxboot,linuxboot_dma,multiboot_dma,pvh}.bin "$share/"
 	cp /usr/share/seabios/bios-256k.bin "$share/"
 }
 
 need build-essential ccache ninja-build meson pkg-config python3 libglib2.0-dev \
-	libpixman-1-dev libattr1-dev libcap-ng-dev libfdt-dev seabios
+	libpixman-1-dev libattr1-dev libcap-ng-dev libfdt-dev seabios qemu-system-data
 "$ROOT/harness/qemu-tree.sh"
 locked qemu-build
 if [ ! -f "$O/build.ninja" ] || ! printf '%s\n' "${FLAGS[@]}" | cmp -s - "$O/flags"; then
 	step "configure QEMU" "$LOGS/qemu-configure.log" configure
 fi
-step "build QEMU" "$LOGS/qemu-build.log" ninja -C "$O" -j"$JOBS" qemu-system-x86_64 all
+step "build QEMU" "$LOGS/qemu-build.log" ninja -C "$O" -j"$JOBS" qemu-system-x86_64
 install_files
 say "       build/qemu/bin/qemu-system-x86_64: $("$PREFIX/bin/qemu-system-x86_64" --version | head -n 1)"
