@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What failed, why, and what to do next. */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+int kvmintro__fail(struct kvmintro *k, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(k->error, sizeof(k->error), fmt, args);
+	va_end(args);
+	return err;
+}
+
+const char *kvmintro_error(const struct kvmintro *k)
+{
+	return k->error;
+}
+
+static const struct {
+	int32_t code;
+	int err;
+	const char *text;
+} codes[] = {
+	{ -KVM_EPERM, -EPERM,
+	  "not allowed by the VMM (QEMU: the properties command= and event= of its introspection object)" },
+	{ -KVM_ENOENT, -ENOENT, "nothing is there" },
+	{ -KVM_E2BIG, -E2BIG, "too much for one message" },
+	{ -KVM_EAGAIN, -EAGAIN, "not now, try again" },
+	{ -KVM_ENOMEM, -ENOMEM, "the host is out of memory" },
+	{ -KVM_EFAULT, -EFAULT, "the address cannot be used" },
+	{ -KVM_EBUSY, -EBUSY,
+	  "too much is waiting for this vCPU; answer its events, or let the VM run" },
+	{ -KVM_EINVAL, -EINVAL,
+	  "an argument is wrong, or there is no such vCPU" },
+	{ -KVM_EOPNOTSUPP, -EOPNOTSUPP,
+	  "not possible in this state or on this hardware" },
+	{ -KVM_ENOSYS, -ENOSYS, "the kernel does not know this command" },
+};
+
+int kvmintro__command_failed(struct kvmintro *k, uint16_t id, int32_t code)
+{
+	const char *name = kvmintro_command_name(id);
+	size_t i;
+
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (codes[i].code == code)
+			return kvmintro__fail(k, codes[i].err, "%s: %s", name,
+					      codes[i].text);
+	}
+	return kvmintro__fail(k, -EREMOTEIO, "%s: the kernel answered with the unknown code %d",
+			      name, code);
+}

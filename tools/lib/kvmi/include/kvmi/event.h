@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KVMI_EVENT_H
+#define KVMI_EVENT_H
+
+#include <linux/kvmi.h>
+#include <kvmi/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** KVMINTRO_EVENT_DATA - bytes of an event's own data that are kept */
+#define KVMINTRO_EVENT_DATA 64
+
+/** struct kvmintro_event - an event */
+struct kvmintro_event {
+	/** @seq: its number, needed for the answer */
+	uint32_t seq;
+	/** @vcpu: whose event it is, 0 for an event of the VM */
+	uint16_t vcpu;
+	/** @id: one of &enum kvmi_event_id */
+	uint8_t id;
+	/** @arch: registers of the vCPU, zeros for an event of the VM */
+	struct kvmi_event_arch arch;
+	/** @data_size: how much of @data the kernel sent */
+	size_t data_size;
+	/** @data: the event's own data, zeros where the kernel sent less */
+	union {
+		/** @cr: KVMI_VCPU_EVENT_CR */
+		struct kvmi_vcpu_event_cr cr;
+		/** @raw: any other */
+		uint8_t raw[KVMINTRO_EVENT_DATA];
+	} data;
+};
+
+/**
+ * kvmintro_wait_event - take the next event
+ * @timeout: milliseconds; 0 does not wait, -1 waits for ever
+ *
+ * Events that arrive while a command waits for its answer are kept in order.
+ *
+ * Return: 1 with an event, 0 if none came in time, or a negative errno.
+ */
+int kvmintro_wait_event(struct kvmintro *k, int timeout,
+			struct kvmintro_event *event);
+
+/** kvmintro_pending_events - number of events that are received and not taken */
+size_t kvmintro_pending_events(const struct kvmintro *k);
+
+/** kvmintro_event_needs_reply - does a vCPU stand still until this is answered */
+bool kvmintro_event_needs_reply(const struct kvmintro_event *event);
+
+/**
+ * kvmintro_reply_event - answer an event
+ * @action: one of &enum kvmi_event_action
+ * @data: the reply's own data, NULL for none
+ * @size: their size in bytes, at most 512
+ *
+ * An action or data that the event does not have end the connection: the
+ * kernel has no other way to refuse an answer, and it sends none.
+ *
+ * Return: 0; -EINVAL if the event takes no answer or @size is too large.
+ */
+int kvmintro_reply_event(struct kvmintro *k, const struct kvmintro_event *event,
+			 uint8_t action, const void *data, size_t size);
+
+/**
+ * kvmintro_continue - answer an event so that nothing changes for the guest
+ *
+ * A CR event gets the value that the guest wanted. Events that need no answer
+ * get none.
+ */
+int kvmintro_continue(struct kvmintro *k, const struct kvmintro_event *event);
+
+/** kvmintro_reply_cr - answer a CR event with the value to be written */
+int kvmintro_reply_cr(struct kvmintro *k, const struct kvmintro_event *event,
+		      uint64_t value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KVMI_VCPU_H
+#define KVMI_VCPU_H
+
+#include <linux/kvmi.h>
+#include <kvmi/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** kvmintro_get_tsc_speed - frequency of the vCPU's TSC in Hz, 0 if unknown */
+int kvmintro_get_tsc_speed(struct kvmintro *k, uint16_t vcpu, uint64_t *hz);
+
+/**
+ * kvmintro_pause_vcpu - stop a vCPU
+ * @wait: return only when the vCPU has left the guest
+ *
+ * Each success brings one KVMI_VCPU_EVENT_PAUSE; the vCPU stands still from
+ * that event until its answer, and serves commands meanwhile.
+ *
+ * Return: 0; -EBUSY if KVMI_MAX_PAUSE_REQUESTS of its events are outstanding.
+ */
+int kvmintro_pause_vcpu(struct kvmintro *k, uint16_t vcpu, bool wait);
+
+/**
+ * kvmintro_pause_all - stop all vCPUs
+ *
+ * Return: how many there are: as many KVMI_VCPU_EVENT_PAUSE will come. On
+ * failure some vCPUs may have been paused; their events come all the same.
+ */
+int kvmintro_pause_all(struct kvmintro *k);
+
+/**
+ * kvmintro_control_event - switch an event of a vCPU
+ * @event: any KVMI_VCPU_EVENT_* but KVMI_VCPU_EVENT_CREATE
+ */
+int kvmintro_control_event(struct kvmintro *k, uint16_t vcpu, uint16_t event,
+			   bool enable);
+
+/**
+ * kvmintro_control_cr - choose a control register for KVMI_VCPU_EVENT_CR
+ * @cr: 0, 3 or 4
+ *
+ * The event itself must be switched on, too.
+ */
+int kvmintro_control_cr(struct kvmintro *k, uint16_t vcpu, uint32_t cr,
+			bool enable);
+
+/** struct kvmintro_registers - registers of a vCPU */
+struct kvmintro_registers {
+	/** @mode: width of the running code in bytes: 2, 4 or 8 */
+	uint32_t mode;
+	/** @regs: general registers */
+	struct kvm_regs regs;
+	/** @sregs: special registers */
+	struct kvm_sregs sregs;
+};
+
+/** KVMINTRO_MAX_MSRS - MSRs that one kvmintro_get_registers() can read */
+#define KVMINTRO_MAX_MSRS 481
+
+/**
+ * kvmintro_get_registers - read the registers of a vCPU
+ * @msrs: indices of MSRs to read as well, NULL for none
+ * @values: receives the values of these MSRs
+ * @count: number of them, at most KVMINTRO_MAX_MSRS
+ *
+ * Return: 0; -EINVAL if an MSR does not exist.
+ */
+int kvmintro_get_registers(struct kvmintro *k, uint16_t vcpu,
+			   struct kvmintro_registers *registers,
+			   const uint32_t *msrs, uint64_t *values,
+			   size_t count);
+
+/**
+ * kvmintro_set_registers - write the general registers of a vCPU
+ *
+ * Only while the vCPU waits for the answer to an event; takes effect after it.
+ *
+ * Return: 0; -EOPNOTSUPP if the vCPU does not wait.
+ */
+int kvmintro_set_registers(struct kvmintro *k, uint16_t vcpu,
+			   const struct kvm_regs *regs);
+
+/**
+ * kvmintro_get_cpuid - a CPUID leaf as the VMM configured it
+ *
+ * Return: 0; -ENOENT if there is no such leaf.
+ */
+int kvmintro_get_cpuid(struct kvmintro *k, uint16_t vcpu, uint32_t function,
+		       uint32_t index, struct kvmi_vcpu_get_cpuid_reply *leaf);
+
+/**
+ * kvmintro_translate - guest virtual to guest physical address
+ * @gpa: receives the address; of the byte, not of its page
+ *
+ * A supervisor's read with the vCPU's current page tables.
+ *
+ * Return: 0; -EFAULT if the address is not mapped.
+ */
+int kvmintro_translate(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
+		       uint64_t *gpa);
+
+/**
+ * kvmintro_read_virtual - read memory at a guest virtual address
+ *
+ * Translates each page with kvmintro_translate(). The guest can change its page
+ * tables between two pages, unless it is paused.
+ *
+ * Return: 0; -EFAULT or -ENOENT with the pages before in @buf.
+ */
+int kvmintro_read_virtual(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
+			  void *buf, size_t size);
+
+/**
+ * kvmintro_write_virtual - write memory at a guest virtual address
+ *
+ * As kvmintro_read_virtual(). Page permissions of the guest do not matter.
+ */
+int kvmintro_write_virtual(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
+			   const void *buf, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

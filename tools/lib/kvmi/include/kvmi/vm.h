@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef KVMI_VM_H
+#define KVMI_VM_H
+
+#include <linux/kvmi.h>
+#include <kvmi/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KVMINTRO_PAGE_SIZE 4096
+
+/**
+ * kvmintro_get_version - protocol version and what the host offers
+ * @version: KVMI_VERSION of the kernel; 1 or more
+ * @features: may be NULL
+ */
+int kvmintro_get_version(struct kvmintro *k, uint32_t *version,
+			 struct kvmi_features *features);
+
+/**
+ * kvmintro_check_command - can the command @id be used
+ *
+ * Return: 0; -EPERM if the VMM did not allow it; -EINVAL if the kernel lacks it.
+ */
+int kvmintro_check_command(struct kvmintro *k, uint16_t id);
+
+/**
+ * kvmintro_check_event - can the event @id be used
+ *
+ * Return: 0; -EPERM if the VMM did not allow it; -EINVAL if there is none.
+ */
+int kvmintro_check_event(struct kvmintro *k, uint16_t id);
+
+/** kvmintro_get_vcpu_count - number of vCPUs that exist now */
+int kvmintro_get_vcpu_count(struct kvmintro *k, uint32_t *count);
+
+/** kvmintro_get_max_gfn - the frame after the last frame of writable memory */
+int kvmintro_get_max_gfn(struct kvmintro *k, uint64_t *gfn);
+
+/**
+ * kvmintro_query_physical - the memory slot around a frame
+ * @gfn: a guest frame
+ * @first_gfn: first frame of its slot
+ * @pages: length of the slot
+ *
+ * Return: 0; -ENOENT if no memory is there; -EINVAL if there can be none.
+ */
+int kvmintro_query_physical(struct kvmintro *k, uint64_t gfn,
+			    uint64_t *first_gfn, uint64_t *pages);
+
+/**
+ * kvmintro_control_vm_event - switch an event of the VM
+ * @event: KVMI_VM_EVENT_UNHOOK, KVMI_VM_EVENT_CMD_ERROR, KVMI_VCPU_EVENT_CREATE
+ */
+int kvmintro_control_vm_event(struct kvmintro *k, uint16_t event, bool enable);
+
+/**
+ * kvmintro_read_physical - read guest memory
+ * @size: any size; the library makes one command per page of it
+ *
+ * Return: 0; -ENOENT if a page has no memory, with the pages before it in @buf.
+ */
+int kvmintro_read_physical(struct kvmintro *k, uint64_t gpa, void *buf,
+			   size_t size);
+
+/**
+ * kvmintro_write_physical - write guest memory
+ * @size: any size; the library makes one command per page of it
+ *
+ * Return: 0; -ENOENT if a page has no writable memory, with the pages before
+ * it written.
+ */
+int kvmintro_write_physical(struct kvmintro *k, uint64_t gpa, const void *buf,
+			    size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The two KVMI headers in a directory of their own, beside the system's: the
+# kernel's include/uapi as a whole is not for user space. Needs O and KVMI_ROOT,
+# the root of the kernel tree; gives UAPI_HEADERS and UAPI_CFLAGS.
+
+UAPI := $(O)/uapi
+UAPI_HEADERS := $(UAPI)/linux/kvmi.h $(UAPI)/asm/kvmi.h
+UAPI_CFLAGS := -I$(UAPI)
+
+$(UAPI)/linux/kvmi.h: $(KVMI_ROOT)/include/uapi/linux/kvmi.h
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(UAPI)/asm/kvmi.h: $(KVMI_ROOT)/arch/x86/include/uapi/asm/kvmi.h
+	@mkdir -p $(@D)
+	@cp $< $@
