@@ -7,6 +7,7 @@ LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test

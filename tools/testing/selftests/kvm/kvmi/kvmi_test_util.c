@@ -133,7 +133,8 @@ static void queue_event(struct kvmi_tool *tool, const struct kvmi_msg *msg)
 bool kvmi_recv_reply(struct kvmi_tool *tool, struct kvmi_msg *msg)
 {
 	while (kvmi_recv(tool, msg)) {
-		if (msg->hdr.id != KVMI_EVENT)
+		/* KVMI_EVENT as a command is unknown, and answered with its id. */
+		if (msg->hdr.id != KVMI_EVENT || msg->hdr.size == sizeof(struct kvmi_error_code))
 			return true;
 		queue_event(tool, msg);
 	}
