@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The one entry point: `make help` lists what there is. Each target installs
+# The one entry point: `make` lists what there is. Each target installs
 # the Debian packages it needs when run as root, and otherwise says which
 # command installs them. Everything that is made goes under build/.
 
@@ -27,6 +27,7 @@ help: ## this list
 #:   DEBUG=1          boot the debug kernel;  ICOUNT=1  count instructions (amd)
 #:   TIMEOUT=seconds  outer time limit;  MEM=MiB  SMP=cpus  APPEND='kernel parameters'
 #:   T='glob'         which tests;  ACCEL=kvm|emu  real nested KVM or emulation
+#:   NOBUILD=1        take the kernel, QEMU and programs as they are
 #:   KDIR=/path       a copy of this 6.12 tree instead of the distribution's
 
 # --- building ---------------------------------------------------------------
@@ -49,3 +50,15 @@ kernel-l2: tree ## the guest's kernel, build/kernel-l2
 
 qemu: ## the patched QEMU, build/qemu/bin
 	@$(H)/qemu.sh
+
+selftests: tree ## the KVM selftests of this project, build/selftests
+	@$(H)/selftests.sh $(STOCK)
+
+tools: ## the kvmi command and its library, build/tools
+	@$(H)/tools.sh
+
+# --- running ----------------------------------------------------------------
+
+.PHONY: boot
+boot: $(if $(NOBUILD),,$(if $(DEBUG),kernel-debug,kernel) qemu) ## run CMD='...' in L1 as root; last line: exit N
+	@$(H)/boot.sh $(or $(CPU),amd) "$$CMD"
