@@ -14,5 +14,9 @@ u8 kvmi_x86_mode(const struct kvm_sregs *sregs);
 void kvmi_cr_prepare_entry(struct kvm_vcpu *vcpu);
 bool kvmi_cr_is_watched(struct kvm_vcpu *vcpu, int cr);
 int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val);
+bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val);
+
+/* kvmi/emulate.c */
+void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);
 
 #endif /* ARCH_X86_KVM_KVMI_X86_H */

@@ -46,9 +46,9 @@ static int kvmi_take_reply(struct kvm_vcpu *vcpu, struct kvmi_pending_event *ev,
 	}
 	if (ev->action == KVMI_EVENT_ACTION_CRASH)
 		vcpui->crash = true;
-	if (vcpui->set_regs || vcpui->crash)
-		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 
+	/* For these, and for the jobs behind the reply. */
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 	ev->state = KVMI_EVENT_NONE;
 	return ev->action;
 }
@@ -87,6 +87,7 @@ static int kvmi_send_event(struct kvm_vcpu *vcpu, u8 id, const void *data,
 
 	ev->seq = msg->hdr.seq;
 	ev->id = id;
+	ev->discard = false;
 	ev->set_regs = false;
 	ev->rip = kvmi_arch_rip(vcpu);
 	memcpy(ev->data, data, size);
@@ -185,10 +186,17 @@ void kvmi_vcpu_event_resume(struct kvm_vcpu *vcpu)
 
 	if (kvmi_find_event(ev->id)->of_run_loop) {
 		kvmi_take_reply(vcpu, ev, NULL);
-	} else {
-		vcpui->kept = *ev;
-		ev->state = KVMI_EVENT_NONE;
+		return;
 	}
+	if (!ev->discard)
+		vcpui->kept = *ev;
+	ev->state = KVMI_EVENT_NONE;
+}
+
+/* The instruction of the interrupted event happened and will not execute again. */
+void kvmi_vcpu_event_discard(struct kvm_vcpu *vcpu)
+{
+	vcpu->introspection->event.discard = true;
 }
 
 static bool kvmi_reply_is_valid(const struct kvmi_pending_event *ev,

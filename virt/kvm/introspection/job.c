@@ -165,12 +165,19 @@ static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)
 		kvmi_vcpu_event_reply(vcpu, &job->hdr, job->data, job->size);
 }
 
-/* On the vCPU thread, with kvm->srcu held. */
+/*
+ * On the vCPU thread, with kvm->srcu held. Stops behind an event reply: what comes
+ * after it must see its effect, and has made its own request.
+ */
 void kvmi_run_jobs(struct kvm_vcpu *vcpu)
 {
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_job *job;
 
-	while ((job = kvmi_take_job(vcpu->introspection))) {
+	while (vcpui->event.state != KVMI_EVENT_REPLIED) {
+		job = kvmi_take_job(vcpui);
+		if (!job)
+			break;
 		kvmi_run_job(vcpu, job);
 		kfree(job);
 	}

@@ -115,6 +115,7 @@ enum kvmi_event_state {
  * @state: How far it is.
  * @seq: Its number.
  * @id: Which event.
+ * @discard: The reply comes too late to be of use.
  * @set_regs: @regs are to be written when the event is done.
  * @action: Reply, valid in KVMI_EVENT_REPLIED.
  * @rip: Where it happened. With @id and @data it tells whether an instruction
@@ -127,6 +128,7 @@ struct kvmi_pending_event {
 	enum kvmi_event_state state;
 	u32 seq;
 	u8 id;
+	bool discard;
 	bool set_regs;
 	u8 action;
 	unsigned long rip;
@@ -308,6 +310,7 @@ void kvmi_kick(struct kvm_vcpu *vcpu);
 int kvmi_vcpu_event(struct kvm_vcpu *vcpu, u8 id, const void *data, void *reply);
 int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu);
 void kvmi_vcpu_event_resume(struct kvm_vcpu *vcpu);
+void kvmi_vcpu_event_discard(struct kvm_vcpu *vcpu);
 void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 			   const void *reply, size_t size);
 bool kvmi_vcpu_event_enabled(struct kvm_vcpu *vcpu, u8 id);

@@ -136,36 +136,33 @@ static bool kvmi_send_run_loop_event(struct kvm_vcpu *vcpu, int *r)
 bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
-	int r = 0;
+	int r;
 
 	for (;;) {
 		kvmi_vcpu_sync(vcpu);
+
+		/* What the last reply asked for comes before any other job. */
+		if (vcpui->crash) {
+			vcpui->crash = false;
+			vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+			*ret = 0;
+			return true;
+		}
+		kvmi_apply_regs(vcpu);
 		kvmi_run_jobs(vcpu);
 
+		r = 0;
 		if (vcpui->event.state == KVMI_EVENT_SENT)
 			r = kvmi_vcpu_event_wait(vcpu);
 		else if (vcpui->event.state == KVMI_EVENT_REPLIED)
 			kvmi_vcpu_event_resume(vcpu);
 		else if (!kvmi_send_run_loop_event(vcpu, &r))
-			break;
+			return false;
 
 		if (r == -EINTR) {
 			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 			*ret = 1;
 			return true;
 		}
-		if (vcpui->crash)
-			break;
-		kvmi_apply_regs(vcpu);
-		r = 0;
 	}
-	kvmi_apply_regs(vcpu);
-
-	if (vcpui->crash) {
-		vcpui->crash = false;
-		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-		*ret = 0;
-		return true;
-	}
-	return false;
 }

@@ -5,7 +5,8 @@
  * The vendor decodes the exit; here the tool decides and the write takes place.
  * CR3 is intercepted for introspection alone. KVM intercepts CR0 and CR4 itself,
  * but leaves bits of them to the guest, which are taken from it while the tool
- * watches the register.
+ * watches the register. What KVM emulates on the guest's behalf comes through
+ * emulate.c: task switches, LMSW from memory, code that VMX cannot run.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -57,6 +58,7 @@ void kvmi_cr_prepare_entry(struct kvm_vcpu *vcpu)
 		return;
 
 	kvm_x86_ops.kvmi_ops->set_cr_intercept(vcpu, want, arch->cr_applied);
+	kvmi_emulate_watch(vcpu, want);
 	arch->cr_applied = want;
 }
 
@@ -98,11 +100,11 @@ static bool kvmi_cr_changes(int cr, unsigned long old, unsigned long val)
 }
 
 /*
- * The guest's instruction writes @val to @cr: ask the tool, write and go to the
- * next instruction, or raise #GP. Returns what an exit handler returns. For a
- * vCPU that does not run a nested guest.
+ * Tells the tool that the guest writes @val to @cr. Returns 0 to write @val, which
+ * the tool may have replaced, or not 0 to write nothing: the instruction has to
+ * execute again, or the vCPU will not.
  */
-int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val)
+static int kvmi_cr_ask(struct kvm_vcpu *vcpu, int cr, unsigned long *val)
 {
 	struct kvmi_vcpu_event_cr event = { .cr = cr };
 	struct kvmi_vcpu_event_cr_reply reply;
@@ -110,21 +112,53 @@ int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val)
 	int r;
 
 	/* With PCIDs, the top bit is a wish for the TLB and no part of CR3. */
-	if (cr == 3 && kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE)) {
-		flush = val & X86_CR3_PCID_NOFLUSH;
-		val &= ~X86_CR3_PCID_NOFLUSH;
-	}
+	if (cr == 3 && kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE))
+		flush = *val & X86_CR3_PCID_NOFLUSH;
 
 	event.old_value = kvmi_read_cr(vcpu, cr);
-	event.new_value = val;
-	if (kvmi_cr_changes(cr, event.old_value, val)) {
-		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_CR, &event, &reply);
-		if (r == -EINTR || r == KVMI_EVENT_ACTION_CRASH)
-			return 1;
-		if (r == KVMI_EVENT_ACTION_CONTINUE)
-			val = reply.new_val;
-	}
+	event.new_value = *val & ~flush;
+	if (!kvmi_cr_changes(cr, event.old_value, event.new_value))
+		return 0;
 
-	return kvm_complete_insn_gp(vcpu, kvmi_set_cr(vcpu, cr, val | flush));
+	r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_CR, &event, &reply);
+	switch (r) {
+	case KVMI_EVENT_ACTION_CONTINUE:
+		*val = reply.new_val | flush;
+		return 0;
+	case -ENOTCONN:
+		return 0;
+	default:
+		return r;
+	}
+}
+
+/*
+ * Carries out the guest's instruction that writes @val to @cr: ask the tool, write
+ * and go to the next instruction, or raise #GP. Returns what an exit handler
+ * returns. For a vCPU that does not run a nested guest.
+ */
+int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val)
+{
+	if (kvmi_cr_ask(vcpu, cr, &val))
+		return 1;
+
+	return kvm_complete_insn_gp(vcpu, kvmi_set_cr(vcpu, cr, val));
 }
 EXPORT_SYMBOL_GPL(kvmi_cr_write);
+
+/*
+ * The same for an instruction in KVM's emulator, which writes the register itself.
+ * Returns true if it shall, with @val. The emulator cannot stop in the middle of
+ * an instruction: when a signal interrupts the wait, the write takes place and the
+ * reply is ignored.
+ */
+bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val)
+{
+	int r = kvmi_cr_ask(vcpu, cr, val);
+
+	if (r == -EINTR) {
+		kvmi_vcpu_event_discard(vcpu);
+		return true;
+	}
+	return !r;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: what KVM's emulator does on the guest's behalf.
+ *
+ * An introspected vCPU's emulator context gets a copy of KVM's operations in which
+ * those that a tool may watch are replaced. KVM's own code does not change.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/once.h>
+
+#include "x86.h"
+#include "kvm_emulate.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+/* Written once, before any context points to the copy. */
+static const struct x86_emulate_ops *kvm_emulate_ops;
+static struct x86_emulate_ops kvmi_emulate_ops;
+
+static int kvmi_emulate_set_cr(struct x86_emulate_ctxt *ctxt, int cr, ulong val)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+
+	/* A fastpath emulates with interrupts off and cannot wait. */
+	if (!irqs_disabled() && !is_guest_mode(vcpu) &&
+	    kvmi_cr_is_watched(vcpu, cr) &&
+	    !kvmi_cr_emulated_write(vcpu, cr, &val))
+		return 0;
+
+	return kvm_emulate_ops->set_cr(ctxt, cr, val);
+}
+
+static void kvmi_emulate_init(const struct x86_emulate_ops *ops)
+{
+	kvmi_emulate_ops = *ops;
+	kvmi_emulate_ops.set_cr = kvmi_emulate_set_cr;
+	kvm_emulate_ops = ops;
+}
+
+/* On the vCPU thread, between two instructions. */
+void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch)
+{
+	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+
+	if (watch) {
+		DO_ONCE_SLEEPABLE(kvmi_emulate_init, ctxt->ops);
+		ctxt->ops = &kvmi_emulate_ops;
+	} else {
+		ctxt->ops = kvm_emulate_ops;
+	}
+}
