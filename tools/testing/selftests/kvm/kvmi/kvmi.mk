@@ -13,3 +13,4 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stream_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_wait_test

@@ -177,6 +177,9 @@ do {										\
 	}									\
 } while (0)
 
+/* Call @fn in a thread of its own: it has to come back. */
+void kvmi_must_return(void (*fn)(void *), void *arg, const char *what);
+
 /* Guest vCPU @i makes progress. */
 void kvmi_expect_running(struct kvmi_test *t, int i);
 /* Let the guest take one more step / and wait until it has taken it. */
@@ -214,6 +217,8 @@ static inline void guest_done(struct kvmi_guest *g, __u64 n)
 }
 
 void guest_spin(struct kvmi_guest *g);		/* counts for ever */
+/* Writes CR3 once in each step, with PWT set in odd ones; val[0] is CR3 then. */
+void guest_cr3_steps(struct kvmi_guest *g);
 
 /* Skip the whole program, with the reason, on a kernel that cannot be tested. */
 void kvmi_require(void);

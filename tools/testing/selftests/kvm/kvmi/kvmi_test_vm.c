@@ -17,6 +17,18 @@ void guest_spin(struct kvmi_guest *g)
 	guest_wait(g, ~0ull);
 }
 
+void guest_cr3_steps(struct kvmi_guest *g)
+{
+	__u64 cr3 = get_cr3();
+
+	for (__u64 n = 1; ; n++) {
+		guest_wait(g, n);
+		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
+		g->val[0] = get_cr3();
+		guest_done(g, n);
+	}
+}
+
 bool kvmi_param_on(void)
 {
 	return get_kvm_param_bool("introspection");
@@ -131,6 +143,37 @@ void kvmi_run_all(struct kvmi_test *t)
 		kvmi_run(t, i);
 }
 
+struct call {
+	void (*fn)(void *);
+	void *arg;
+};
+
+static void *call_fn(void *arg)
+{
+	struct call *c = arg;
+
+	c->fn(c->arg);
+	return NULL;
+}
+
+static int join_in_time(pthread_t thread)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
+	return pthread_timedjoin_np(thread, NULL, &ts);
+}
+
+void kvmi_must_return(void (*fn)(void *), void *arg, const char *what)
+{
+	struct call c = { fn, arg };
+	pthread_t thread;
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, call_fn, &c), "pthread_create() failed");
+	TEST_ASSERT(!join_in_time(thread), "timeout: %s does not return", what);
+}
+
 /* --- the thread that runs a vCPU ------------------------------------------- */
 
 static __thread struct kvm_run *this_run;
@@ -222,9 +265,6 @@ void kvmi_worker_kick(struct kvmi_worker *w)
 
 void kvmi_worker_stop(struct kvmi_worker *w)
 {
-	struct timespec ts;
-	int r;
-
 	if (!w->running)
 		return;
 	pthread_mutex_lock(&w->lock);
@@ -232,10 +272,8 @@ void kvmi_worker_stop(struct kvmi_worker *w)
 	pthread_cond_broadcast(&w->cond);
 	pthread_mutex_unlock(&w->lock);
 	kvmi_worker_kick(w);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
-	r = pthread_timedjoin_np(w->thread, NULL, &ts);
-	TEST_ASSERT(!r, "timeout: the vCPU's thread does not leave KVM_RUN on a signal");
+	TEST_ASSERT(!join_in_time(w->thread),
+		    "timeout: the vCPU's thread does not leave KVM_RUN on a signal");
 	w->running = false;
 	w->stop = false;
 	w->at_sync = false;
