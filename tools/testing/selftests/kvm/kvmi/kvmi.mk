@@ -6,11 +6,13 @@
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
-TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stream_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vm_info_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_wait_test

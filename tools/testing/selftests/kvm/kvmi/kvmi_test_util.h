@@ -148,6 +148,8 @@ struct kvmi_test {
 
 /* A VM with @nr_vcpus, hooked, everything allowed, no vCPU running yet. */
 void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus);
+/* The same for a VM and vCPUs that the test has made itself. */
+void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus);
 void kvmi_test_teardown(struct kvmi_test *t);
 void kvmi_test_rehook(struct kvmi_test *t);
 /* Let vCPU @i run guest_code(struct kvmi_guest *) from its start. */

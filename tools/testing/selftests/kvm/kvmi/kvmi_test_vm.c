@@ -90,17 +90,22 @@ int kvmi_hook(int vm_fd)
 	return sv[1];
 }
 
-void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus)
+void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus)
 {
-	memset(t, 0, sizeof(*t));
 	t->nr_vcpus = nr_vcpus;
-	t->vm = vm_create_with_vcpus(nr_vcpus, guest_spin, t->vcpu);
 	for (int i = 0; i < nr_vcpus; i++) {
 		t->guest_gva[i] = (vm_vaddr_t)&guest_shared[i];
 		t->guest[i] = addr_gva2hva(t->vm, t->guest_gva[i]);
 		kvmi_set_guest(t, i, guest_spin);
 	}
 	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
+}
+
+void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus)
+{
+	memset(t, 0, sizeof(*t));
+	t->vm = vm_create_with_vcpus(nr_vcpus, guest_spin, t->vcpu);
+	kvmi_test_attach(t, nr_vcpus);
 }
 
 void kvmi_test_rehook(struct kvmi_test *t)
