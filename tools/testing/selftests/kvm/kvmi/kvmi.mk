@@ -6,7 +6,9 @@
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
