@@ -219,6 +219,36 @@ def reset_early(vm):
     version_works(vm.tool.hook(vm))
 
 
+@test('a reset ends the session while a vCPU waits for the tool')
+def reset_waiting(vm):
+    conn = vm.tool.hook(vm)
+    conn.pause()
+    vm.qmp('system_reset')
+    conn.ends()
+    version_works(vm.tool.hook(vm))
+    vm.running()
+
+
+@test('a stop and a start work while a vCPU waits for the tool')
+def stop_waiting(vm):
+    conn = vm.tool.hook(vm)
+    conn.pause()
+    check(vm.qmp('stop') == {}, 'no stop')
+    version_works(conn)
+    check(vm.qmp('cont') == {}, 'no start')
+    vm.running()
+    version_works(conn)
+
+
+@test('a tool that leaves a vCPU waiting gives it back')
+def close_waiting(vm):
+    for _ in range(2):
+        conn = vm.tool.hook(vm)
+        conn.pause()
+        conn.close()
+    vm.running()
+
+
 @test('by default everything is allowed')
 def allow_all(vm):
     conn = vm.tool.hook(vm)
@@ -297,6 +327,14 @@ def quit_hooked(vm):
     conn.ends()
 
 
+@test('QEMU quits while a vCPU waits for the tool')
+def quit_waiting(vm):
+    conn = vm.tool.hook(vm)
+    conn.pause()
+    vm.quit()
+    conn.ends()
+
+
 @test('QEMU quits within the handshake')
 def quit_early(vm):
     conn = vm.tool.accept()
@@ -305,9 +343,10 @@ def quit_early(vm):
     conn.ends()
 
 
-@test('a killed QEMU ends the session')
+@test('a killed QEMU ends the session, even with a vCPU that waits')
 def killed(vm):
     conn = vm.tool.hook(vm)
+    conn.pause()
     vm.process.kill()
     conn.ends()
 

@@ -20,7 +20,7 @@ SECRET = 'open sesame'
 HELLO = struct.Struct('=I16sIq64s')
 HEADER = struct.Struct('=HHI')
 
-GET_VERSION, CHECK_COMMAND, CHECK_EVENT, GET_INFO = 2, 3, 4, 5
+EVENT, GET_VERSION, CHECK_COMMAND, CHECK_EVENT, GET_INFO, PAUSE = 1, 2, 3, 4, 5, 7
 
 
 class Failure(Exception):
@@ -85,6 +85,14 @@ class Connection:
     def call(self, ident, payload=b''):
         self.sock.sendall(self.command(ident, payload))
         return self.reply(ident)
+
+    def pause(self):
+        """Leave vCPU 0 waiting for the answer to a pause event."""
+        err, _ = self.call(PAUSE, bytes(16))
+        check(err == 0, f'PAUSE: {err}')
+        ident, size, _ = HEADER.unpack(self.read(HEADER.size))
+        self.read(size)
+        check(ident == EVENT, f'message {ident} is no event')
 
     def ends(self):
         """Read up to the end of the connection and return what came before it."""
