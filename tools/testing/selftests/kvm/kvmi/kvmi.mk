@@ -7,6 +7,7 @@ LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
@@ -15,6 +16,9 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stats_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stream_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_translate_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vcpu_state_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vm_info_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_wait_test
