@@ -41,17 +41,17 @@ choose_l0() {
 	export ACCEL
 }
 
-# The words of the command that name programs or files.
+# The words of the command that name programs or files; FILES may be directories.
 packed_files() {
-	local word file
+	local word file words
 
-	for word in $COMMAND ${FILES:-}; do
-		file=$(type -P "$word") || file=$word
-		case $file in
-		/*) [ ! -e "$file" ] || printf '%s\n' "$file" ;;
-		*) [ ! -e "$PWD/$file" ] || printf '%s\n' "$PWD/$file" ;;
-		esac
+	read -r -d '' -a words <<<"$COMMAND" || :
+	for word in "${words[@]}"; do
+		file=$(type -P -- "$word") || file=$word
+		[[ $file == /* ]] || file=$ROOT/$file
+		[ ! -f "$file" ] || printf '%s\n' "$file"
 	done | sort -u
+	tr -s ' \n' '\n' <<<"${FILES:-}" | sed '/^$/d'
 }
 
 prepare() {

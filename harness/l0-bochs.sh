@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run L1 under Bochs: emulated Intel VMX with EPT. Bochs loads no kernel by
+# itself, so L1 boots from a CD image; it has no shared root, so everything the
+# run needs is in the initramfs.
+#
+# usage: l0-bochs.sh LOGDIR KERNEL INITRD TIMEOUT
+#   SMP  APPEND  BOCHS_MODEL  MEM (MiB, at most 2048)
+# L1's serial lines go to LOGDIR/{console.log,out,results}; LOGDIR/ticks has
+# the cost of the whole run in instructions.
+# Exits 0 when L1 went down by itself, 124 when it ran out of time.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+LOGDIR=$1 KERNEL=$2 INITRD=$3 LIMIT=$4
+CD=$LOGDIR/cd
+
+image() {
+	mkdir -p "$CD"
+	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$CD/"
+	cp "$KERNEL" "$CD/bzImage"
+	cp "$INITRD" "$CD/initrd.gz"
+	# Time in L1 runs by a 3.5 GHz TSC at the emulator's pace: no calibration.
+	printf '%s\n' 'DEFAULT l1' 'LABEL l1' 'KERNEL bzImage' 'INITRD initrd.gz' \
+		"APPEND console=ttyS0 panic=-1 oops=panic tsc=reliable lpj=1000000 no_timer_check kvm.introspection=1 ${APPEND:-}" \
+		>"$CD/isolinux.cfg"
+	genisoimage -quiet -J -R -o "$LOGDIR/boot.iso" -b isolinux.bin -c boot.cat \
+		-no-emul-boot -boot-load-size 4 -boot-info-table "$CD"
+	rm -rf "$CD"
+}
+
+configuration() {
+	local n=0 line
+
+	echo "display_library: term"
+	echo "romimage: file=/usr/share/bochs/BIOS-bochs-latest"
+	echo "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest"
+	# Host memory below the guest's would be paged to a file, far too slowly.
+	echo "memory: guest=${MEM:-2048}, host=${MEM:-2048}"
+	echo "cpu: model=${BOCHS_MODEL:-corei7_skylake_x}, count=${SMP:-2}, ips=100000000, reset_on_triple_fault=0"
+	echo "clock: sync=none"
+	echo "ata0-master: type=cdrom, path=$LOGDIR/boot.iso, status=inserted"
+	echo "boot: cdrom"
+	for line in console.log out results; do
+		n=$((n + 1))
+		echo "com$n: enabled=1, mode=file, dev=$LOGDIR/$line"
+	done
+	echo "log: $LOGDIR/l0.log"
+	echo "panic: action=fatal"
+	echo "error: action=ignore"
+	echo "info: action=report"
+	echo "debug: action=ignore"
+}
+
+# A kernel that panics reboots, and Bochs would boot it again and again.
+watch_for_panic() {
+	while kill -0 "$1" 2>/dev/null; do
+		if grep -aq 'Kernel panic' "$LOGDIR/console.log"; then
+			sleep 2
+			kill "$1"
+			return
+		fi
+		sleep 1
+	done
+}
+
+need bochs bochs-term bochsbios isolinux syslinux-common genisoimage
+image
+configuration >"$LOGDIR/bochsrc"
+echo c >"$LOGDIR/debugger"
+export TERM=xterm BXSHARE=/usr/share/bochs
+timeout -k 5 "$LIMIT" script -qec \
+	"exec bochs -q -f '$LOGDIR/bochsrc' -rc '$LOGDIR/debugger'" /dev/null \
+	</dev/null >"$LOGDIR/screen" 2>&1 &
+pid=$!
+trap 'kill $pid' INT TERM
+watch_for_panic $pid &
+status=0
+wait $pid || status=$?
+sed -n 's/^\([0-9]*\)i.*soft power off.*/\1/p' "$LOGDIR/l0.log" >"$LOGDIR/ticks"
+[ ! -s "$LOGDIR/ticks" ] || status=0
+exit $status
