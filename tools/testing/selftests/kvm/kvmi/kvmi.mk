@@ -6,14 +6,17 @@
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_attach_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_int3_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_process_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stats_test
