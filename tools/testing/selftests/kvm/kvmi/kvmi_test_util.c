@@ -150,6 +150,28 @@ void kvmi_expect_closed(struct kvmi_tool *tool)
 		    msg.hdr.id, msg.hdr.size, msg.hdr.seq);
 }
 
+__u32 kvmi_fill_socket(struct kvmi_tool *tool)
+{
+	struct kvmi_msg_hdr hdr = { .id = KVMI_GET_VERSION };
+	int stuck = 0;
+	ssize_t n;
+
+	/* KVM may only be slow: it has to be stuck for a while. */
+	for (__u32 seq = 1; ; ) {
+		hdr.seq = seq;
+		n = send(tool->fd, &hdr, sizeof(hdr), MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n == sizeof(hdr)) {
+			tool->seq = seq++;
+			stuck = 0;
+			continue;
+		}
+		TEST_ASSERT(n < 0 && errno == EAGAIN, "send() of a small message");
+		if (++stuck == 1000)
+			return tool->seq;
+		sched_yield();
+	}
+}
+
 __u32 kvmi_post(struct kvmi_tool *tool, __u16 id, const void *req, size_t size)
 {
 	TEST_ASSERT(kvmi_send(tool, id, ++tool->seq, req, size),

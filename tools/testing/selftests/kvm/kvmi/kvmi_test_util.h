@@ -58,6 +58,11 @@ bool kvmi_recv(struct kvmi_tool *tool, struct kvmi_msg *msg);
 /* Next message that is no event; events met on the way are queued. */
 bool kvmi_recv_reply(struct kvmi_tool *tool, struct kvmi_msg *msg);
 void kvmi_expect_closed(struct kvmi_tool *tool);
+/*
+ * Send GET_VERSION until nothing moves any more, as no reply is read. Returns
+ * the number of the last one; they begin at 1.
+ */
+__u32 kvmi_fill_socket(struct kvmi_tool *tool);
 
 /* Send a command without waiting for its reply; returns its number. */
 __u32 kvmi_post(struct kvmi_tool *tool, __u16 id, const void *req, size_t size);
