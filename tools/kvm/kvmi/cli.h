@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KVMI_CLI_H
+#define KVMI_CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <json-c/json.h>
+#include <kvmi/kvmi.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* What every function that can fail returns, and the exit status. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+enum cli_how { HOW_NOT, HOW_LISTEN, HOW_ATTACH };
+
+struct cli {
+	bool json;
+	/* Commands come from a file: they share one connection. */
+	bool batch;
+
+	/* How to connect. Nothing is connected before a command's own
+	 * arguments are known to be good. */
+	enum cli_how how;
+	const char *socket;
+	const char *key_file;
+	int wait;
+	struct kvmintro_attach_options attach;
+
+	struct kvmintro *k;
+	bool connected;
+	int listen_fd;
+	/* SIGINT, SIGTERM, SIGHUP as a descriptor. */
+	int signal_fd;
+
+	/* PAUSE events that are not answered yet. */
+	struct kvmintro_event *held;
+	size_t held_count;
+};
+
+struct cli_command {
+	const char *name;
+	const char *args;
+	const char *summary;
+	const char *help;
+	int (*run)(struct cli *cli, int argc, char **argv);
+	/* Works without a VM, too. */
+	bool alone;
+};
+
+extern const struct cli_command command_info, command_regs, command_read,
+	command_write, command_translate, command_pause, command_resume,
+	command_trace, command_batch;
+
+/* main.c */
+const struct cli_command *cli_find(const char *name);
+int cli_run(struct cli *cli, int argc, char **argv);
+
+/* help.c */
+void cli_help(FILE *out);
+void cli_command_help(const struct cli_command *command);
+int cli_usage(const struct cli_command *command);
+
+/* connect.c */
+int cli_connect(struct cli *cli);
+int cli_disconnect(struct cli *cli);
+bool cli_signalled(struct cli *cli);
+
+/* parse.c: on failure they say why and return CLI_USAGE. */
+int parse_u64(const char *what, const char *text, uint64_t *value);
+int parse_limited(const char *what, const char *text, uint64_t max,
+		  uint64_t *value);
+int parse_size(const char *what, const char *text, uint64_t *value);
+int parse_seconds(const char *what, const char *text, int *ms);
+int parse_vcpu(const char *text, int *vcpu);
+int parse_hex(const char *text, uint8_t **data, size_t *size);
+/* The next option of a command, -1 at the end; '?' was reported. */
+int next_option(const struct cli_command *command, int argc, char **argv,
+		const char *shorts, const struct option *longs);
+
+/* out.c */
+void out_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Report the last failure of the library; CLI_FAILED. */
+int out_failed(struct cli *cli, const char *doing);
+/* Print a document as one line and release it; CLI_OK or CLI_FAILED. */
+int out_json(struct json_object *doc);
+int out_flush(void);
+struct json_object *json_hex(uint64_t value);
+struct json_object *json_bytes(const void *data, size_t size);
+
+/* pause.c */
+int pause_all(struct cli *cli);
+int pause_release(struct cli *cli);
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kvmi read: guest memory as a hex dump, a file or JSON. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+#define JSON_MAX (16u << 20)
+
+struct request {
+	uint64_t address;
+	uint64_t size;
+	bool virtual;
+	int vcpu;
+	const char *output;
+};
+
+/* Dump what lies at @address; lines begin at multiples of 16. */
+static void dump(uint64_t address, const uint8_t *data, size_t size)
+{
+	uint64_t line = address & ~15ULL;
+	size_t at = 0, i;
+
+	while (at < size) {
+		size_t first = address + at - line;
+		size_t end = size - at < 16 - first ? first + size - at : 16;
+
+		printf("%016llx ", (unsigned long long)line);
+		for (i = 0; i < 16; i++) {
+			if (i >= first && i < end)
+				printf(" %02x", data[at + i - first]);
+			else
+				printf("   ");
+			if (i == 7)
+				putchar(' ');
+		}
+		printf("  |");
+		for (i = 0; i < end; i++) {
+			uint8_t c = i < first ? ' ' : data[at + i - first];
+
+			putchar(i < first || isprint(c) ? c : '.');
+		}
+		printf("|\n");
+		at += end - first;
+		line += 16;
+	}
+}
+
+static int fetch(struct cli *cli, const struct request *q, uint64_t address,
+		 void *buf, size_t size)
+{
+	if (q->virtual)
+		return kvmintro_read_virtual(cli->k, q->vcpu, address, buf, size);
+	return kvmintro_read_physical(cli->k, address, buf, size);
+}
+
+/* Page by page, so that what can be read is shown before a hole. */
+static int read_pages(struct cli *cli, const struct request *q, FILE *out,
+		      uint8_t *all)
+{
+	uint8_t page[KVMINTRO_PAGE_SIZE];
+	uint64_t done = 0;
+	size_t n;
+
+	while (done < q->size) {
+		n = sizeof(page) - (q->address + done) % sizeof(page);
+		if (n > q->size - done)
+			n = q->size - done;
+		if (fetch(cli, q, q->address + done, page, n) < 0)
+			return out_failed(cli, "read");
+		if (all)
+			memcpy(all + done, page, n);
+		else if (!out)
+			dump(q->address + done, page, n);
+		else if (fwrite(page, 1, n, out) != n)
+			break;
+		done += n;
+	}
+	return CLI_OK;
+}
+
+static int read_to_file(struct cli *cli, const struct request *q)
+{
+	FILE *out = fopen(q->output, "we");
+	int r;
+
+	if (!out) {
+		out_error("%s: %s", q->output, strerror(errno));
+		return CLI_FAILED;
+	}
+	r = read_pages(cli, q, out, NULL);
+	if (ferror(out) | fclose(out)) {
+		out_error("%s: %s", q->output, strerror(errno));
+		return CLI_FAILED;
+	}
+	return r;
+}
+
+static int read_to_json(struct cli *cli, const struct request *q)
+{
+	struct json_object *o;
+	uint8_t *data;
+	int r;
+
+	data = malloc(q->size);
+	if (!data) {
+		out_error("out of memory");
+		return CLI_FAILED;
+	}
+	r = read_pages(cli, q, NULL, data);
+	if (!r) {
+		o = json_object_new_object();
+		json_object_object_add(o, "address", json_hex(q->address));
+		json_object_object_add(o, "virtual",
+				       json_object_new_boolean(q->virtual));
+		json_object_object_add(o, "data", json_bytes(data, q->size));
+		r = out_json(o);
+	}
+	free(data);
+	return r;
+}
+
+static int parse_args(int argc, char **argv, bool json, struct request *q)
+{
+	static const struct option longs[] = {
+		{ "virtual", no_argument, NULL, 'V' },
+		{ "vcpu", required_argument, NULL, 'v' },
+		{ "output", required_argument, NULL, 'o' },
+		{ 0 }
+	};
+	int opt, r = CLI_OK;
+
+	while (!r && (opt = next_option(&command_read, argc, argv, "o:", longs)) != -1) {
+		if (opt == 'V')
+			q->virtual = true;
+		else if (opt == 'v')
+			r = parse_vcpu(optarg, &q->vcpu);
+		else if (opt == 'o')
+			q->output = optarg;
+		else
+			r = CLI_USAGE;
+	}
+	if (r)
+		return r;
+	if (argc - optind != 2)
+		return cli_usage(&command_read);
+	r = parse_u64("ADDRESS", argv[optind], &q->address);
+	if (!r)
+		r = parse_size("SIZE", argv[optind + 1], &q->size);
+	if (!r && q->size - 1 > ~q->address) {
+		out_error("the range goes beyond the last address");
+		r = CLI_USAGE;
+	}
+	if (!r && json && !q->output && q->size > JSON_MAX) {
+		out_error("--json takes at most %u bytes; use --output", JSON_MAX);
+		r = CLI_USAGE;
+	}
+	return r;
+}
+
+static int run_read(struct cli *cli, int argc, char **argv)
+{
+	struct request q = { 0 };
+	int r = parse_args(argc, argv, cli->json, &q);
+
+	if (!r)
+		r = cli_connect(cli);
+	if (r)
+		return r;
+	if (q.output)
+		r = read_to_file(cli, &q);
+	else if (cli->json)
+		r = read_to_json(cli, &q);
+	else
+		r = read_pages(cli, &q, NULL, NULL);
+	return r ? r : out_flush();
+}
+
+const struct cli_command command_read = {
+	.name = "read",
+	.args = "ADDRESS SIZE [--virtual [--vcpu N]] [--output FILE]",
+	.summary = "read guest memory",
+	.help =
+	"Prints SIZE bytes from ADDRESS as a hex dump.\n\n"
+	"  --virtual        ADDRESS is virtual, in the address space that the vCPU uses\n"
+	"                   when the command reaches it\n"
+	"  --vcpu N         that vCPU (0)\n"
+	"  --output FILE    write the bytes as they are into FILE instead\n\n"
+	"Stops with an error at the first page that has no memory or is not mapped; what\n"
+	"lies before it has been printed.\n",
+	.run = run_read,
+};

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+#
+# Sourced by cli.sh: each command against the VM that fake_vm plays.
+
+# all PATTERN...: each is in the output.
+all() {
+	local p
+	for p in "$@"; do
+		grep -qE -- "$p" out || return 1
+	done
+}
+
+vm 0 "info" '^version +1$' info
+expect "info: every figure" all '^VM +fake "vm"$' '^UUID +abababab-abab-abab-abab-abababababab$' \
+	'^started +2001-09-09 01:46:40 UTC$' '^features +singlestep$' \
+	'^vCPUs +2$' '0x10000 ' '1000000000 Hz' 'VCPU_CONTROL_CR' 'CPUID'
+
+vm 0 "regs" 'vCPU 1, 64-bit' regs --msr 0xc0000080,0x10 --msr 0x1b
+expect "regs: both vCPUs, and MSRs" all 'rip +0000000000001000' 'rip +0000000000001001' \
+	'msr c0000080 0000000000000d01' 'msr 0000001b'
+vm 0 "regs of one vCPU" 'vCPU 1' regs --vcpu 1
+expect "only that one" absent 'vCPU 0'
+vm 1 "regs: no such vCPU" 'no such vCPU' regs --vcpu 2
+vm 1 "regs: no such MSR" 'MSR does not exist' regs --msr 0xffffffff
+
+vm 0 "read across a page" '^0000000000002ff0 .*61 63 72 6f  \|.*acro\|$' read 0x2ffc 15
+expect "read: the second page" all \
+	'^0000000000003000  73 73 20 74 68 65 20 70  61 67 65 .*\|ss the page\|$'
+vm 0 "read --virtual" '73 73' read 0xffff800000003000 2 --virtual --vcpu 1
+vm 1 "read: not mapped" '0x1000 is not mapped' read 0x1000 2 --virtual
+vm 1 "read: a hole" 'no memory at .* 0x10000' read 0xfff0 32
+expect "read: what lies before the hole" all '^000000000000fff0 '
+vm 0 "read --output" '' read 0x2ffc 15 --output f
+expect "read --output: the bytes" [ "$(cat f)" = "across the page" ]
+vm 1 "read --output: a directory" 'irectory' read 0 1 --output .
+
+vm 0 "write" '^wrote 3 bytes at 0x100$' write 0x100 414243
+vm 1 "write: a hole" 'no writable memory' write 0x10000 00
+printf 'write 0x1fff --input f # comment\n\n read 0x1fff 15\n' >b
+vm 0 "write --input, and a batch" 'cross the page' batch b
+vm 0 "write --virtual" '^wrote 1' write 0xffff800000000000 ff --virtual
+vm 0 "translate" '^0xffff800000001234 -> 0x1234$' translate 0xffff800000001234
+vm 1 "translate: not mapped" 'not mapped' translate 0
+
+vm 0 "pause ends with the input" '^paused 2 vCPUs' pause </dev/null
+vm 0 "pause --for" 'vCPU 1 at rip 0000000000001001' pause --for 0.1
+printf 'pause --keep\nregs --vcpu 0\nresume\npause --keep\nread 0 1\n' >b
+vm 0 "pause and resume in a batch; its end resumes, too" '^resumed$' batch b
+printf 'pause --for 0\npause --keep\npause --keep\n' >b
+vm 1 "no second pause" 'line 3 failed' batch b
+printf 'resume\n' >b
+vm 1 "nothing to resume" 'paused nothing' batch b
+printf 'pause\n' >b
+vm 2 "pause in a batch needs an end" 'needs --keep' batch b
+printf 'info\nread x 1\ninfo\n' >b
+vm 2 "a batch stops at the first error" 'line 2 failed' batch b
+printf 'batch b\n' >b
+vm 2 "no batch in a batch" 'another' batch b
+
+"$FAKE" s & pid=$!
+status=0
+"$KVMI" listen s --wait 10 pause --background --pidfile p >out 2>err || status=$?
+expect "pause --background" exited 0 '^paused 2'
+expect "it holds the VM" kill -0 "$(cat p)" $pid
+"$FAKE" t & other=$!
+run listen t --wait 10 pause --background --pidfile p
+expect "one pause per file" exited 1 'another pause holds this file'
+expect "the other VM was left in order" wait $other
+run resume --pidfile p
+expect "resume --pidfile" exited 0 '^resumed$'
+expect "the VM was released in order" wait $pid
+expect "the file is gone" [ ! -e p ]
+
+vm 0 "trace --count" '^ .*vCPU 0 cr3 0+ -> 0+4000 rip' trace --count 10
+expect "trace: summary" all \
+	'^1[0-2] events in' '^4 values of cr3, 3 address spaces$' '^  0+5001 [23]$'
+vm 0 "trace --duration --summary" '^[0-9]+ events in' trace --duration 0.2 --summary
+expect "only the summary" absent 'rip'
+vm 0 "trace of another register" '^0 events' trace --cr 0,4 --duration 0.1
+
+"$FAKE" s & pid=$!
+"$KVMI" listen s --wait 10 trace >out 2>err & tool=$!
+for _ in $(seq 500); do [ -s out ] && break; sleep 0.02; done
+kill -TERM $tool
+expect "trace: SIGTERM is a clean end" wait $tool
+expect "the VM was left in order" wait $pid
+expect "the summary is there" all 'events in'
+
+"$FAKE" s & pid=$!
+{ status=0; "$KVMI" listen s --wait 10 trace 2>err || status=$?; echo $status >out; } |
+	head -n 1 >/dev/null
+expect "trace: a reader that goes away ends it" all '^1$'
+expect "the VM was left in order" wait $pid
+
+"$FAKE" s deny & pid=$!
+run listen s --wait 10 trace --duration 1
+expect "trace: not allowed" exited 1 'not allowed by the VMM'
+wait $pid || :
+
+# JSON: one document per line that a JSON reader takes.
+json=(--json)
+cat >b <<'B'
+info
+regs --msr 0x10
+read 0x2ffc 15
+write 0 0102
+translate 0xffff800000000000
+pause --keep
+resume
+trace --count 5
+B
+vm 0 "--json for every command" '"address_spaces":3' batch b
+expect "--json: every line is a document" python3 -c '
+import json
+assert len([json.loads(line) for line in open("out")]) >= 14'
+expect "--json: values" all '"name":"fake \\"vm\\""' '"data":"6163726f7373207468652070616765"' \
+	'"gpa":"0x0"' '"commands":\{.*"VM_GET_INFO":"allowed"'
+json=()
