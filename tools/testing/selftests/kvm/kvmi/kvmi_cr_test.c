@@ -214,6 +214,18 @@ KVMI_TEST(kvmi_cr, event_switched_off_again, guest_writer)
 	expect_silence(t);
 }
 
+/* The VMM's word counts at once, whatever the tool had switched on. */
+KVMI_TEST(kvmi_cr, event_disallowed_later, guest_writer)
+{
+	int vm = t->vm->fd;
+
+	kvmi_run(t, 0);
+	select_cr(t, 0, 3);
+	select_cr(t, 0, 4);
+	TEST_ASSERT_EQ(kvmi_feature(vm, KVM_INTROSPECTION_EVENT, KVMI_VCPU_EVENT_CR, 0), 0);
+	expect_silence(t);
+}
+
 KVMI_TEST(kvmi_cr, unhook_resets, guest_writer)
 {
 	kvmi_run(t, 0);

@@ -213,6 +213,8 @@ KVMI_TEST(kvmi_memory, dirty_bitmap, guest_spin)
 	TEST_ASSERT_EQ(bitmap[0], 0);
 }
 
+#define RING		1024
+
 FIXTURE(kvmi_dirty_ring) { struct kvmi_test t; };
 FIXTURE_SETUP(kvmi_dirty_ring)
 {
@@ -222,7 +224,7 @@ FIXTURE_SETUP(kvmi_dirty_ring)
 		SKIP(return, "this kernel has no dirty ring");
 	memset(t, 0, sizeof(*t));
 	t->vm = __vm_create(VM_SHAPE_DEFAULT, 1, 0);
-	vm_enable_dirty_ring(t->vm, 4096 * sizeof(struct kvm_dirty_gfn));
+	vm_enable_dirty_ring(t->vm, RING * sizeof(struct kvm_dirty_gfn));
 	t->vcpu[0] = vm_vcpu_add(t->vm, 0, guest_spin);
 	kvmi_test_attach(t, 1);
 }
@@ -244,9 +246,35 @@ TEST_F_TIMEOUT(kvmi_dirty_ring, write_is_recorded, KVMI_TEST_TIMEOUT_S)
 	KVMI_ASSERT_OK(kvmi_collect(&t->tool, KVMI_VM_WRITE_PHYSICAL, seq, NULL, 0));
 	TEST_ASSERT_EQ(hva[3 * PAGE / 8], val);
 	kvmi_worker_stop(&t->worker[0]);
-	for (int i = 0; i < 4096 && ring[i].flags & KVM_DIRTY_GFN_F_DIRTY; i++)
+	for (int i = 0; i < RING && ring[i].flags & KVM_DIRTY_GFN_F_DIRTY; i++)
 		seen |= ring[i].slot == SLOT && ring[i].offset == 3;
 	TEST_ASSERT(seen, "the write is not in the dirty ring");
+}
+
+/* A write that could not be recorded must not happen. */
+TEST_F_TIMEOUT(kvmi_dirty_ring, ring_is_full, KVMI_TEST_TIMEOUT_S)
+{
+	struct kvmi_test *t = &self->t;
+	struct kvm_dirty_gfn *ring = vcpu_map_dirty_ring(t->vcpu[0]);
+	__u64 *hva = (__u64 *)add_slot(t, RING + 1, KVM_MEM_LOG_DIRTY_PAGES);
+	__u64 val = 0x1234;
+	int n, r = 0;
+
+	kvmi_run(t, 0);
+	for (n = 0; n <= RING && !r; n++)
+		r = write_gpa(t, SLOT_GPA + n * PAGE, 8, &val);
+	KVMI_ASSERT_ERR(r, -KVM_EAGAIN);
+	TEST_ASSERT(n > 2, "the ring takes %d writes", n - 1);
+	TEST_ASSERT_EQ(hva[(n - 2) * PAGE / 8], val);
+	TEST_ASSERT(hva[(n - 1) * PAGE / 8] != val, "a refused write wrote");
+
+	/* The VMM collects what is there, and the tool can go on. */
+	for (int i = 0; i < RING; i++)
+		if (READ_ONCE(ring[i].flags) & KVM_DIRTY_GFN_F_DIRTY)
+			WRITE_ONCE(ring[i].flags, KVM_DIRTY_GFN_F_RESET);
+	TEST_ASSERT(kvm_vm_reset_dirty_ring(t->vm) >= n - 1, "KVM_RESET_DIRTY_RINGS");
+	KVMI_ASSERT_OK(write_gpa(t, SLOT_GPA + (n - 1) * PAGE, 8, &val));
+	TEST_ASSERT_EQ(hva[(n - 1) * PAGE / 8], val);
 }
 
 /* Errors do not need a vCPU that runs, or are given when it does. */

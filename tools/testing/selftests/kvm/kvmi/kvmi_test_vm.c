@@ -92,11 +92,17 @@ int kvmi_hook(int vm_fd)
 
 void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus)
 {
+	struct kvm_sregs sregs;
+
 	t->nr_vcpus = nr_vcpus;
 	for (int i = 0; i < nr_vcpus; i++) {
 		t->guest_gva[i] = (vm_vaddr_t)&guest_shared[i];
 		t->guest[i] = addr_gva2hva(t->vm, t->guest_gva[i]);
 		kvmi_set_guest(t, i, guest_spin);
+		/* Always set in hardware, which KVM learns with the first exit. */
+		vcpu_sregs_get(t->vcpu[i], &sregs);
+		sregs.cr0 |= X86_CR0_ET;
+		vcpu_sregs_set(t->vcpu[i], &sregs);
 	}
 	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
 }
@@ -235,6 +241,8 @@ static void *worker_fn(void *arg)
 			TEST_FAIL("KVM_RUN failed: %s", strerror(err));
 		} else if (run->exit_reason == KVM_EXIT_IO) {
 			at_ucall(w);
+		} else if (run->exit_reason == KVM_EXIT_DIRTY_RING_FULL) {
+			/* Until the test empties the ring; commands are served. */
 		} else {
 			w->exit_reason = run->exit_reason;
 			w->ended = true;

@@ -182,6 +182,51 @@ KVMI_TEST(kvmi_vcpu_state, signals, guest_spin)
 	kvmi_expect_running(t, 0);
 }
 
+static struct {
+	struct kvmi_tool *tool;
+	bool stop;
+} flood;
+
+/* Send and read without ever leaving the vCPU without work. */
+static void *send_commands(void *arg)
+{
+	struct kvmi_vcpu_get_registers req = { };
+	struct kvmi_msg msg;
+	int waiting = 0;
+
+	while (!READ_ONCE(flood.stop) || waiting) {
+		while (!READ_ONCE(flood.stop) && waiting < 60) {
+			kvmi_vcpu_post(flood.tool, 0, KVMI_VCPU_GET_REGISTERS, &req, sizeof(req));
+			waiting++;
+		}
+		TEST_ASSERT(kvmi_recv(flood.tool, &msg), "closed");
+		waiting--;
+	}
+	return NULL;
+}
+
+/* A tool must not keep the VMM from its vCPU, nor the guest from running. */
+KVMI_TEST(kvmi_vcpu_state, signals_in_a_flood_of_commands, guest_spin)
+{
+	struct kvmi_worker *w = &t->worker[0];
+	pthread_t thread;
+
+	kvmi_run(t, 0);
+	kvmi_expect_running(t, 0);
+	flood.tool = &t->tool;
+	TEST_ASSERT(!pthread_create(&thread, NULL, send_commands, NULL), "pthread_create()");
+	for (int i = 0; i < 10; i++) {
+		int before = READ_ONCE(w->interrupted);
+
+		kvmi_worker_kick(w);
+		KVMI_WAIT(READ_ONCE(w->interrupted) > before, "KVM_RUN does not return");
+		kvmi_expect_running(t, 0);
+	}
+	WRITE_ONCE(flood.stop, true);
+	pthread_join(thread, NULL);
+	kvmi_expect_no_event(&t->tool, 0);
+}
+
 /* --- two vCPUs ------------------------------------------------------------------------------ */
 
 KVMI_TEST(kvmi_vcpu_state_smp, waits_for_sipi, guest_spin)
