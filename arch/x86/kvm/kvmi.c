@@ -32,6 +32,11 @@ unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu)
 	return kvm_rip_read(vcpu);
 }
 
+void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs)
+{
+	kvm_vcpu_get_regs(vcpu, regs);
+}
+
 /*
  * KVM_SET_REGS forgets an exception that is about to be delivered, for it
  * replaces a state; here it belongs to the guest's.

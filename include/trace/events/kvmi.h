@@ -15,19 +15,19 @@ TRACE_EVENT(kvmi_command,
 
 	TP_STRUCT__entry(
 		__field(int, vcpu)
-		__field(const char *, name)
+		__string(name, name)
 		__field(u32, seq)
 		__field(int, err)
 	),
 
 	TP_fast_assign(
 		__entry->vcpu = vcpu ? vcpu->vcpu_idx : -1;
-		__entry->name = name;
+		__assign_str(name);
 		__entry->seq = seq;
 		__entry->err = err;
 	),
 
-	TP_printk("vcpu %d %s seq %u err %d", __entry->vcpu, __entry->name,
+	TP_printk("vcpu %d %s seq %u err %d", __entry->vcpu, __get_str(name),
 		  __entry->seq, __entry->err)
 );
 
@@ -38,17 +38,17 @@ TRACE_EVENT(kvmi_event,
 
 	TP_STRUCT__entry(
 		__field(int, vcpu)
-		__field(const char *, name)
+		__string(name, name)
 		__field(u32, seq)
 	),
 
 	TP_fast_assign(
 		__entry->vcpu = vcpu->vcpu_idx;
-		__entry->name = name;
+		__assign_str(name);
 		__entry->seq = seq;
 	),
 
-	TP_printk("vcpu %d %s seq %u", __entry->vcpu, __entry->name,
+	TP_printk("vcpu %d %s seq %u", __entry->vcpu, __get_str(name),
 		  __entry->seq)
 );
 

@@ -26,6 +26,7 @@
  * * -KVM_EPERM: the VMM did not allow this command or event.
  * * -KVM_EINVAL: a field or padding is wrong, or no such vCPU exists.
  * * -KVM_EBUSY: too many commands wait for this vCPU.
+ * * -KVM_EOPNOTSUPP: the VM's memory or state is protected from the host.
  * * -KVM_ENOMEM: not enough memory.
  */
 
@@ -339,6 +340,8 @@ struct kvmi_vcpu_control_events {
  * Replies are on when a VM gets hooked. While they are off, no command is
  * answered, whatever its outcome. A vCPU command follows the state at the time
  * it was received. Events and event replies are not affected.
+ *
+ * Errors: -KVM_EINVAL if @enable or @now is more than 1 or @flags is not 0.
  */
 struct kvmi_vm_control_cmd_response {
 	__u8 enable;
@@ -374,7 +377,8 @@ struct kvmi_vm_read_physical {
  *
  * Errors: -KVM_EINVAL for a size of 0, a range that leaves its page or a
  * message that holds fewer than @size bytes of data, -KVM_ENOENT if no writable
- * memory is there.
+ * memory is there. With a dirty ring, also -KVM_EAGAIN if the VM has no vCPU yet
+ * or the ring is full and the VMM has to empty it.
  */
 struct kvmi_vm_write_physical {
 	__u64 gpa;
@@ -392,8 +396,9 @@ struct kvmi_vm_write_physical {
  * Each successful command yields exactly one KVMI_VCPU_EVENT_PAUSE, after all
  * other commands for the vCPU. The vCPU stops until that event is answered.
  *
- * Errors: -KVM_EPERM if the VMM did not allow the event, -KVM_EBUSY if
- * KVMI_MAX_PAUSE_REQUESTS events of this vCPU are outstanding.
+ * Errors: -KVM_EINVAL if @wait is more than 1, -KVM_EPERM if the VMM did not
+ * allow the event, -KVM_EBUSY if KVMI_MAX_PAUSE_REQUESTS events of this vCPU
+ * are yet to be sent.
  */
 struct kvmi_vcpu_pause {
 	__u8 wait;
@@ -433,8 +438,8 @@ struct kvmi_vcpu_translate_gva_reply {
  *
  * A vCPU waits until its event is answered, except for KVMI_VM_EVENT_UNHOOK and
  * KVMI_VM_EVENT_CMD_ERROR. It serves commands while it waits. When a signal
- * interrupts the wait and the instruction has changed when the vCPU runs again,
- * the event may be sent again.
+ * interrupts the wait and something else happens on the vCPU before the same
+ * instruction executes again, the reply is dropped and the event is sent again.
  */
 struct kvmi_event {
 	__u16 size;

@@ -188,7 +188,7 @@ static bool kvmi_commands_are_sound(void)
 	return true;
 }
 
-/* Checked before the first VM is hooked. */
+/* Checked whenever a VM is hooked. */
 bool kvmi_tables_are_sound(void)
 {
 	return kvmi_commands_are_sound() && kvmi_events_are_sound();

@@ -26,6 +26,7 @@ struct kvmi_event_msg {
 bool kvmi_vcpu_event_enabled(struct kvm_vcpu *vcpu, u8 id)
 {
 	return test_bit(id, vcpu->introspection->events) &&
+	       kvmi_event_allowed(vcpu->kvm->introspection, id) &&
 	       kvmi_vcpu_in_session(vcpu);
 }
 
@@ -41,7 +42,7 @@ static int kvmi_take_reply(struct kvm_vcpu *vcpu, struct kvmi_pending_event *ev,
 
 	if (ev->set_regs) {
 		vcpui->regs = ev->regs;
-		vcpui->regs_rip = ev->rip;
+		vcpui->regs_rip = ev->at.rip;
 		vcpui->set_regs = true;
 	}
 	if (ev->action == KVMI_EVENT_ACTION_CRASH)
@@ -53,12 +54,28 @@ static int kvmi_take_reply(struct kvm_vcpu *vcpu, struct kvmi_pending_event *ev,
 	return ev->action;
 }
 
+/* Whether the vCPU is where the event happened, which userspace may change. */
+static bool kvmi_same_place(struct kvm_vcpu *vcpu,
+			    const struct kvmi_pending_event *ev)
+{
+	struct kvm_regs regs;
+
+	kvmi_arch_get_regs(vcpu, &regs);
+	return !memcmp(&ev->at, &regs, sizeof(regs));
+}
+
 static bool kvmi_same_event(struct kvm_vcpu *vcpu,
 			    const struct kvmi_pending_event *ev, u8 id,
 			    const void *data, size_t size)
 {
-	return ev->id == id && ev->rip == kvmi_arch_rip(vcpu) &&
-	       !memcmp(ev->data, data, size);
+	return ev->id == id && !memcmp(ev->data, data, size) &&
+	       kvmi_same_place(vcpu, ev);
+}
+
+/* Drops a reply whose question may not come again. */
+void kvmi_vcpu_event_forget(struct kvm_vcpu *vcpu)
+{
+	vcpu->introspection->kept.state = KVMI_EVENT_NONE;
 }
 
 static int kvmi_send_event(struct kvm_vcpu *vcpu, u8 id, const void *data,
@@ -89,7 +106,7 @@ static int kvmi_send_event(struct kvm_vcpu *vcpu, u8 id, const void *data,
 	ev->id = id;
 	ev->discard = false;
 	ev->set_regs = false;
-	ev->rip = kvmi_arch_rip(vcpu);
+	ev->at = msg->event.arch.regs;
 	memcpy(ev->data, data, size);
 	ev->state = KVMI_EVENT_SENT;
 	return 0;
@@ -100,7 +117,7 @@ static bool kvmi_wait_is_over(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 
 	return vcpui->event.state != KVMI_EVENT_SENT ||
-	       !list_empty_careful(&vcpui->jobs) ||
+	       kvmi_has_jobs(vcpu) ||
 	       !kvmi_vcpu_in_session(vcpu);
 }
 
@@ -124,10 +141,14 @@ int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu)
 		kvmi_run_jobs(vcpu);
 		if (vcpui->event.state == KVMI_EVENT_REPLIED)
 			break;
+		if (signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
 
 		/* A memslot update must not wait for the tool. */
 		kvm_vcpu_srcu_read_unlock(vcpu);
-		r = rcuwait_wait_event(kvm_arch_vcpu_get_wait(vcpu),
+		r = rcuwait_wait_event(&vcpui->wait,
 				       kvmi_wait_is_over(vcpu),
 				       TASK_INTERRUPTIBLE);
 		kvm_vcpu_srcu_read_lock(vcpu);
@@ -159,7 +180,7 @@ int kvmi_vcpu_event(struct kvm_vcpu *vcpu, u8 id, const void *data, void *reply)
 			return kvmi_take_reply(vcpu, kept, reply);
 		/* Something else came first: the reply has no question. */
 		if (!desc->of_run_loop)
-			kept->state = KVMI_EVENT_NONE;
+			kvmi_vcpu_event_forget(vcpu);
 	}
 
 	/* __kvmi_pre_run() waits for the last reply before the guest runs. */
@@ -184,7 +205,12 @@ void kvmi_vcpu_event_resume(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_pending_event *ev = &vcpui->event;
 
-	if (kvmi_find_event(ev->id)->of_run_loop) {
+	/* These registers are for a guest that the VMM has put elsewhere. */
+	if (!kvmi_same_place(vcpu, ev))
+		ev->set_regs = false;
+
+	if (kvmi_find_event(ev->id)->of_run_loop ||
+	    ev->action == KVMI_EVENT_ACTION_CRASH) {
 		kvmi_take_reply(vcpu, ev, NULL);
 		return;
 	}

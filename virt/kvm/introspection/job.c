@@ -3,6 +3,8 @@
  * KVM introspection: work that the receiver hands to a vCPU.
  */
 
+#include <linux/rcuwait.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "kvmi_int.h"
@@ -40,6 +42,7 @@ void kvmi_kick(struct kvm_vcpu *vcpu)
 	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 	kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
 	kvm_vcpu_kick(vcpu);
+	rcuwait_wake_up(&vcpu->introspection->wait);
 }
 
 static struct kvmi_job *kvmi_alloc_job(struct kvm_vcpu *vcpu,
@@ -166,21 +169,47 @@ static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)
 }
 
 /*
- * On the vCPU thread, with kvm->srcu held. Stops behind an event reply: what comes
- * after it must see its effect, and has made its own request.
+ * Takes a request for a PAUSE event. Returns false if there is none, or none of the
+ * vCPU's session: whoever finds a newer session's sees its epoch, too.
+ */
+bool kvmi_take_pause(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	bool taken = false;
+
+	spin_lock(&vcpui->lock);
+	if (vcpui->pause_requests && kvmi_vcpu_in_session(vcpu)) {
+		vcpui->pause_requests--;
+		taken = true;
+	}
+	spin_unlock(&vcpui->lock);
+	return taken;
+}
+
+bool kvmi_has_jobs(struct kvm_vcpu *vcpu)
+{
+	return !list_empty_careful(&vcpu->introspection->jobs);
+}
+
+/*
+ * On the vCPU thread, with kvm->srcu held. Stops behind an event reply, for what
+ * comes after it must see its effect, and on a signal, for a tool can send jobs as
+ * fast as they are done. Runs one at least, so that signals cannot starve the tool.
  */
 void kvmi_run_jobs(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_job *job;
 
-	while (vcpui->event.state != KVMI_EVENT_REPLIED) {
+	do {
 		job = kvmi_take_job(vcpui);
 		if (!job)
 			break;
 		kvmi_run_job(vcpu, job);
 		kfree(job);
-	}
+		cond_resched();
+	} while (vcpui->event.state != KVMI_EVENT_REPLIED &&
+		 !signal_pending(current));
 }
 
 /* On the receiver, the only one that adds jobs. */
@@ -194,9 +223,9 @@ void kvmi_purge_jobs(struct kvm_vcpu *vcpu)
 	list_splice_init(&vcpui->jobs, &purged);
 	vcpui->nr_jobs = 0;
 	vcpui->reply_queued = false;
+	vcpui->pause_requests = 0;
 	spin_unlock(&vcpui->lock);
 
-	atomic_set(&vcpui->pause_requests, 0);
 	list_for_each_entry_safe(job, next, &purged, link)
 		kfree(job);
 }

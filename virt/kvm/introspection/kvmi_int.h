@@ -25,6 +25,7 @@
  * Lock order
  *
  *   kvmi->mutex -> kvm->lock
+ *   kvmi->mutex -> kvmi->send_mutex
  *   vcpu->mutex -> kvm->srcu -> kvmi->send_mutex -> kvmi->sock_lock
  *   kvmi->sock_lock and vcpui->lock are innermost.
  */
@@ -56,6 +57,7 @@
  * @sock: Connection to the tool, NULL outside a session. Read without the lock
  *	  to learn whether there is a session.
  * @epoch: Number of the session, from 1. Read without the lock by vCPUs.
+ * @closing_epoch: The session that somebody has asked to end. Set at any time.
  * @send_mutex: Held for a whole message on its way into @sock.
  * @event_seq: Number of the last event. Protected by @send_mutex.
  * @allowed_commands: What the VMM allows. Written under @mutex, read at any time.
@@ -77,6 +79,7 @@ struct kvm_introspection {
 	spinlock_t sock_lock;
 	struct socket *sock;
 	u32 epoch;
+	u32 closing_epoch;
 
 	struct mutex send_mutex;
 	u32 event_seq;
@@ -118,9 +121,9 @@ enum kvmi_event_state {
  * @discard: The reply comes too late to be of use.
  * @set_regs: @regs are to be written when the event is done.
  * @action: Reply, valid in KVMI_EVENT_REPLIED.
- * @rip: Where it happened. With @id and @data it tells whether an instruction
- *	 that executes again raises the same event.
- * @data: The event's own data, zero extended.
+ * @at: General registers where it happened. With @id and @data they tell whether
+ *	an instruction that executes again raises the same event.
+ * @data: The event's own data.
  * @reply: The reply's own data, zero extended.
  * @regs: Last general registers that the tool sent, valid with @set_regs.
  */
@@ -131,7 +134,7 @@ struct kvmi_pending_event {
 	bool discard;
 	bool set_regs;
 	u8 action;
-	unsigned long rip;
+	struct kvm_regs at;
 	u8 data[KVMI_MAX_EVENT_DATA] __aligned(8);
 	u8 reply[KVMI_MAX_EVENT_REPLY] __aligned(8);
 	struct kvm_regs regs;
@@ -139,12 +142,14 @@ struct kvmi_pending_event {
 
 /**
  * struct kvm_vcpu_introspection - a vCPU of a VM that was ever hooked
- * @lock: Protects @jobs, @nr_jobs and @reply_queued.
+ * @lock: Protects @jobs, @nr_jobs, @reply_queued and @pause_requests.
  * @jobs: Commands and the event reply for this vCPU. Added by the receiver,
  *	  taken by the vCPU, purged by the receiver when the session ends.
  * @nr_jobs: Commands in @jobs.
  * @reply_queued: An event reply is in @jobs.
- * @pause_requests: PAUSE events to send.
+ * @pause_requests: PAUSE events to send. Added by the receiver.
+ * @wait: Where the vCPU waits for an event reply. Not KVM's own, on which a vCPU
+ *	  counts as blocked.
  * @created_in: Epoch in which a CREATE event is to be sent, or 0.
  * @epoch: Session that the fields below belong to. vCPU thread only, as they.
  * @events: Events that the tool switched on.
@@ -152,7 +157,7 @@ struct kvmi_pending_event {
  * @kept: An answered event whose instruction has to execute again.
  * @crash: Leave to userspace with KVM_EXIT_SHUTDOWN.
  * @set_regs: Write @regs before the guest is entered.
- * @regs_rip: Where the event happened that @regs belong to.
+ * @regs_rip: RIP of the event that @regs belong to.
  * @regs: General registers to write.
  * @tx: Message being built.
  * @arch: The architecture's part.
@@ -162,7 +167,8 @@ struct kvm_vcpu_introspection {
 	struct list_head jobs;
 	unsigned int nr_jobs;
 	bool reply_queued;
-	atomic_t pause_requests;
+	unsigned int pause_requests;
+	struct rcuwait wait;
 	u32 created_in;
 
 	u32 epoch;
@@ -302,13 +308,16 @@ int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		       size_t size, bool silent);
 int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 		     const void *reply, size_t size);
+bool kvmi_take_pause(struct kvm_vcpu *vcpu);
 void kvmi_run_jobs(struct kvm_vcpu *vcpu);
+bool kvmi_has_jobs(struct kvm_vcpu *vcpu);
 void kvmi_purge_jobs(struct kvm_vcpu *vcpu);
 void kvmi_kick(struct kvm_vcpu *vcpu);
 
 /* event.c */
 int kvmi_vcpu_event(struct kvm_vcpu *vcpu, u8 id, const void *data, void *reply);
 int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu);
+void kvmi_vcpu_event_forget(struct kvm_vcpu *vcpu);
 void kvmi_vcpu_event_resume(struct kvm_vcpu *vcpu);
 void kvmi_vcpu_event_discard(struct kvm_vcpu *vcpu);
 void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
@@ -325,9 +334,13 @@ bool kvmi_arch_vm_supported(struct kvm *kvm);
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu);
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch);
 void kvmi_arch_fill_features(struct kvmi_features *features);
+void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu);
 void kvmi_arch_guest_was_stopped(struct kvm_vcpu *vcpu);
+
+/* vm_info.c */
+struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn);
 
 /* vm_memory.c */
 bool kvmi_write_needs_vcpu(struct kvm *kvm);

@@ -124,7 +124,7 @@ static int kvmi_begin_session(struct kvm_introspection *kvmi,
 	lockdep_assert_held(&kvmi->mutex);
 
 	receiver = kthread_create(kvmi_receiver, kvmi, "kvmi-%d",
-				  task_tgid_nr(current));
+				  kvmi->kvm->userspace_pid);
 	if (IS_ERR(receiver))
 		return PTR_ERR(receiver);
 

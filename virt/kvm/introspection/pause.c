@@ -9,19 +9,23 @@ int kvmi_cmd_vcpu_pause(struct kvmi_call *call)
 {
 	const struct kvmi_vcpu_pause *req = call->req;
 	struct kvm_vcpu *vcpu = call->vcpu;
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	DECLARE_BITMAP(vcpus, KVM_MAX_VCPUS);
+	bool full;
 
 	if (req->wait > 1)
 		return -KVM_EINVAL;
 	if (!kvmi_event_allowed(call->kvm->introspection, KVMI_VCPU_EVENT_PAUSE))
 		return -KVM_EPERM;
 
-	/* Only this thread adds. */
-	if (atomic_read(&vcpu->introspection->pause_requests) >=
-	    KVMI_MAX_PAUSE_REQUESTS)
+	spin_lock(&vcpui->lock);
+	full = vcpui->pause_requests == KVMI_MAX_PAUSE_REQUESTS;
+	if (!full)
+		vcpui->pause_requests++;
+	spin_unlock(&vcpui->lock);
+	if (full)
 		return -KVM_EBUSY;
 
-	atomic_inc(&vcpu->introspection->pause_requests);
 	kvmi_kick(vcpu);
 
 	if (req->wait) {

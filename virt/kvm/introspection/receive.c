@@ -88,6 +88,9 @@ static int kvmi_check_command(struct kvm_introspection *kvmi,
 		return -KVM_ENOSYS;
 	if (!kvmi_command_allowed(kvmi, hdr->id))
 		return -KVM_EPERM;
+	/* The VM may have become a protected one since it was hooked. */
+	if (!cmd->always && !kvmi_vm_supported(kvmi->kvm))
+		return -KVM_EOPNOTSUPP;
 
 	if (cmd->scope != KVMI_SCOPE_VM)
 		skip = sizeof(struct kvmi_vcpu_hdr);
@@ -175,6 +178,10 @@ static int kvmi_receive(struct kvm_introspection *kvmi)
 	r = kvmi_socket_receive(kvmi->sock, kvmi->rx, hdr.size);
 	if (r)
 		return r;
+
+	/* What was sent before a shutdown can still be read, but not run. */
+	if (READ_ONCE(kvmi->closing_epoch) == kvmi->epoch)
+		return -ESHUTDOWN;
 
 	if (hdr.id == KVMI_VCPU_EVENT_REPLY) {
 		r = kvmi_receive_reply(kvmi, &hdr);

@@ -3,6 +3,7 @@
  * KVM introspection: the transport. Everything that knows of a socket is here.
  */
 
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/net.h>
 #include <linux/poll.h>
@@ -34,6 +35,9 @@ struct socket *kvmi_socket_get(int fd)
 		sockfd_put(sock);
 		return ERR_PTR(-EINVAL);
 	}
+
+	/* A time limit left from the VMM's handshake is not for an idle tool. */
+	WRITE_ONCE(sock->sk->sk_rcvtimeo, MAX_SCHEDULE_TIMEOUT);
 	return sock;
 }
 
@@ -67,14 +71,22 @@ int kvmi_socket_receive(struct socket *sock, void *buf, size_t size)
 	return r == size ? 0 : -EPIPE;
 }
 
+/* Sockets wake interruptible sleepers only; this one is not. */
+static int kvmi_socket_wake(struct wait_queue_entry *wait, unsigned int mode,
+			    int sync, void *key)
+{
+	return woken_wake_function(wait, TASK_NORMAL, sync, key);
+}
+
 /*
  * Waits until @sock takes more data. Woken by the tool that reads, by a shutdown
  * and by a fatal signal. Other signals must wait, because half a message is out
  * already or the reply to a job would be lost.
  */
-static int kvmi_socket_wait_writable(struct socket *sock, long *timeout)
+static int kvmi_socket_wait_writable(struct socket *sock, unsigned long deadline)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	DEFINE_WAIT_FUNC(wait, kvmi_socket_wake);
+	long timeout;
 	int r = 0;
 
 	add_wait_queue(sk_sleep(sock->sk), &wait);
@@ -84,20 +96,21 @@ static int kvmi_socket_wait_writable(struct socket *sock, long *timeout)
 			r = -EINTR;
 			break;
 		}
-		if (!*timeout) {
+		timeout = deadline - jiffies;
+		if (timeout <= 0) {
 			r = -ETIMEDOUT;
 			break;
 		}
-		*timeout = wait_woken(&wait, TASK_KILLABLE, *timeout);
+		wait_woken(&wait, TASK_KILLABLE, timeout);
 	}
 	remove_wait_queue(sk_sleep(sock->sk), &wait);
 	return r;
 }
 
-static int kvmi_socket_write(struct socket *sock, void *buf, size_t size)
+static int kvmi_socket_write(struct socket *sock, unsigned long deadline,
+			     void *buf, size_t size)
 {
 	struct kvec vec = { .iov_base = buf, .iov_len = size };
-	long timeout = KVMI_SEND_TIMEOUT;
 	int r;
 
 	for (;;) {
@@ -114,15 +127,16 @@ static int kvmi_socket_write(struct socket *sock, void *buf, size_t size)
 		if (r != -EAGAIN)
 			return r ?: -EPIPE;
 
-		r = kvmi_socket_wait_writable(sock, &timeout);
+		r = kvmi_socket_wait_writable(sock, deadline);
 		if (r)
 			return r;
 	}
 }
 
 static int __kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
-			      void *buf, size_t size)
+			      unsigned long deadline, void *buf, size_t size)
 {
+	const struct cred *cred;
 	struct socket *sock;
 	int r;
 
@@ -132,25 +146,32 @@ static int __kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
 	if (!sock)
 		return -ENOTCONN;
 
-	r = kvmi_socket_write(sock, buf, size);
+	/* A vCPU thread need not have the rights of who opened the socket. */
+	cred = override_creds(sock->file->f_cred);
+	r = kvmi_socket_write(sock, deadline, buf, size);
+	revert_creds(cred);
 	if (r) {
 		/* Part of a message may be out: nothing can follow it. */
 		if (r == -ETIMEDOUT)
 			kvmi_warn(kvmi, "the tool does not read, closing the connection\n");
-		kernel_sock_shutdown(sock, SHUT_RDWR);
+		kvmi_socket_shutdown(kvmi, epoch);
 	}
 	sockfd_put(sock);
 	return r;
 }
 
-/* Sends a whole message or ends the session. May sleep. */
+/*
+ * Sends a whole message or ends the session. May sleep; the time that others take
+ * to send theirs counts.
+ */
 int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
 		     void *buf, size_t size)
 {
+	unsigned long deadline = jiffies + KVMI_SEND_TIMEOUT;
 	int r;
 
 	mutex_lock(&kvmi->send_mutex);
-	r = __kvmi_socket_send(kvmi, epoch, buf, size);
+	r = __kvmi_socket_send(kvmi, epoch, deadline, buf, size);
 	mutex_unlock(&kvmi->send_mutex);
 	return r;
 }
@@ -159,12 +180,13 @@ int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
 int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
 			   void *buf, size_t size)
 {
+	unsigned long deadline = jiffies + KVMI_SEND_TIMEOUT;
 	struct kvmi_msg_hdr *hdr = buf;
 	int r;
 
 	mutex_lock(&kvmi->send_mutex);
 	hdr->seq = kvmi->event_seq + 1;
-	r = __kvmi_socket_send(kvmi, epoch, buf, size);
+	r = __kvmi_socket_send(kvmi, epoch, deadline, buf, size);
 	if (!r) {
 		kvmi->event_seq++;
 		kvmi->kvm->stat.kvmi_events++;
@@ -175,7 +197,7 @@ int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
 
 /*
  * Ends the session of @epoch, if it goes on: the receiver and every sender
- * return. Does not wait for them.
+ * return, and no command is run that is still in the socket. Does not wait.
  */
 void kvmi_socket_shutdown(struct kvm_introspection *kvmi, u32 epoch)
 {
@@ -184,6 +206,7 @@ void kvmi_socket_shutdown(struct kvm_introspection *kvmi, u32 epoch)
 	if (!sock)
 		return;
 
+	WRITE_ONCE(kvmi->closing_epoch, epoch);
 	kernel_sock_shutdown(sock, SHUT_RDWR);
 	sockfd_put(sock);
 }

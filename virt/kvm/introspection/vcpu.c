@@ -3,6 +3,8 @@
  * KVM introspection: a vCPU's state, and what it does before it enters the guest.
  */
 
+#include <linux/rcuwait.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "kvmi_int.h"
@@ -43,6 +45,7 @@ int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu)
 
 	spin_lock_init(&vcpui->lock);
 	INIT_LIST_HEAD(&vcpui->jobs);
+	rcuwait_init(&vcpui->wait);
 	/* The vCPU may be running: pairs with the address dependency there. */
 	smp_store_release(&vcpu->introspection, vcpui);
 	return 0;
@@ -60,10 +63,12 @@ int kvmi_vcpu_create(struct kvm_vcpu *vcpu)
 	if (r)
 		return r;
 
-	if (READ_ONCE(kvmi->sock) &&
+	if (READ_ONCE(kvmi->sock) && kvmi_vm_supported(vcpu->kvm) &&
 	    test_bit(KVMI_VCPU_EVENT_CREATE, kvmi->vm_events)) {
 		vcpu->introspection->created_in = READ_ONCE(kvmi->epoch);
+		/* The latter for a vCPU that waits to be started. */
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
 	}
 	return 0;
 }
@@ -93,7 +98,7 @@ static void kvmi_vcpu_sync(struct kvm_vcpu *vcpu)
 	vcpui->epoch = READ_ONCE(vcpu->kvm->introspection->epoch);
 	bitmap_zero(vcpui->events, KVMI_NUM_EVENTS);
 	vcpui->event.state = KVMI_EVENT_NONE;
-	vcpui->kept.state = KVMI_EVENT_NONE;
+	kvmi_vcpu_event_forget(vcpu);
 	kvmi_arch_vcpu_reset(vcpu);
 }
 
@@ -126,7 +131,7 @@ static bool kvmi_send_run_loop_event(struct kvm_vcpu *vcpu, int *r)
 		*r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_CREATE, NULL, NULL);
 		return true;
 	}
-	if (atomic_dec_if_positive(&vcpui->pause_requests) >= 0) {
+	if (kvmi_take_pause(vcpu)) {
 		*r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PAUSE, NULL, NULL);
 		return true;
 	}
@@ -140,6 +145,8 @@ bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
 
 	for (;;) {
 		kvmi_vcpu_sync(vcpu);
+		if (vcpui->event.state == KVMI_EVENT_REPLIED)
+			kvmi_vcpu_event_resume(vcpu);
 
 		/* What the last reply asked for comes before any other job. */
 		if (vcpui->crash) {
@@ -152,10 +159,12 @@ bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
 		kvmi_run_jobs(vcpu);
 
 		r = 0;
-		if (vcpui->event.state == KVMI_EVENT_SENT)
+		if (vcpui->event.state == KVMI_EVENT_REPLIED)
+			continue;
+		if (kvmi_has_jobs(vcpu) && signal_pending(current))
+			r = -EINTR;
+		else if (vcpui->event.state == KVMI_EVENT_SENT)
 			r = kvmi_vcpu_event_wait(vcpu);
-		else if (vcpui->event.state == KVMI_EVENT_REPLIED)
-			kvmi_vcpu_event_resume(vcpu);
 		else if (!kvmi_send_run_loop_event(vcpu, &r))
 			return false;
 

@@ -15,6 +15,7 @@ int kvmi_cmd_vcpu_control_events(struct kvmi_call *call)
 	if (!kvmi_event_allowed(call->kvm->introspection, req->event_id))
 		return -KVM_EPERM;
 
+	kvmi_vcpu_event_forget(call->vcpu);
 	__assign_bit(req->event_id, call->vcpu->introspection->events,
 		     req->enable);
 	return 0;

@@ -44,6 +44,21 @@ int kvmi_cmd_vm_get_info(struct kvmi_call *call)
 	return 0;
 }
 
+static bool kvmi_is_guest_slot(const struct kvm_memory_slot *slot)
+{
+	/* KVM has some of its own. */
+	return slot && slot->id < KVM_USER_MEM_SLOTS &&
+	       !(slot->flags & KVM_MEMSLOT_INVALID);
+}
+
+/* Returns the guest memory at @gfn or NULL. Under kvm->srcu, as the result. */
+struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
+
+	return kvmi_is_guest_slot(slot) ? slot : NULL;
+}
+
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call)
 {
 	struct kvmi_vm_get_max_gfn_reply *rpl = call->rpl;
@@ -52,9 +67,7 @@ int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call)
 
 	idx = srcu_read_lock(&call->kvm->srcu);
 	kvm_for_each_memslot(slot, bkt, kvm_memslots(call->kvm)) {
-		if (slot->id >= KVM_USER_MEM_SLOTS)
-			continue;
-		if (slot->flags & (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID))
+		if (!kvmi_is_guest_slot(slot) || slot->flags & KVM_MEM_READONLY)
 			continue;
 		rpl->gfn = max(rpl->gfn, slot->base_gfn + slot->npages);
 	}
@@ -74,9 +87,8 @@ int kvmi_cmd_vm_query_physical(struct kvmi_call *call)
 		return -KVM_EINVAL;
 
 	idx = srcu_read_lock(&call->kvm->srcu);
-	slot = gfn_to_memslot(call->kvm, req->gfn);
-	if (slot && slot->id < KVM_USER_MEM_SLOTS &&
-	    !(slot->flags & KVM_MEMSLOT_INVALID)) {
+	slot = kvmi_find_slot(call->kvm, req->gfn);
+	if (slot) {
 		rpl->gfn = slot->base_gfn;
 		rpl->size = slot->npages;
 		r = 0;

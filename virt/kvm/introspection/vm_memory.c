@@ -19,11 +19,8 @@ static bool kvmi_in_one_page(u64 gpa, u64 size)
 }
 
 /* Returns 0 or the error to be replied. Pairs with kvmi_end_access(). */
-static int kvmi_begin_access(struct kvm *kvm, gfn_t gfn, int *idx)
+static int kvmi_begin_access(struct kvm *kvm, int *idx)
 {
-	/* The VM may have become a protected one since it was hooked. */
-	if (!kvmi_vm_supported(kvm) || kvm_mem_is_private(kvm, gfn))
-		return -KVM_EOPNOTSUPP;
 	/* Held for one command only, so that the VMM can exit meanwhile. */
 	if (!mmget_not_zero(kvm->mm))
 		return -KVM_ENOENT;
@@ -40,26 +37,40 @@ static void kvmi_end_access(struct kvm *kvm, int idx)
 	mmput(kvm->mm);
 }
 
+/*
+ * Returns where the VMM has the page, or NULL if the guest has none that can be read
+ * or, for @write, written.
+ */
+static void __user *kvmi_page_hva(struct kvm *kvm, gfn_t gfn, bool write)
+{
+	struct kvm_memory_slot *slot = kvmi_find_slot(kvm, gfn);
+
+	if (!slot || kvm_mem_is_private(kvm, gfn))
+		return NULL;
+	if (write && slot->flags & KVM_MEM_READONLY)
+		return NULL;
+	return (void __user *)__gfn_to_hva_memslot(slot, gfn);
+}
+
 int kvmi_cmd_vm_read_physical(struct kvmi_call *call)
 {
 	const struct kvmi_vm_read_physical *req = call->req;
-	int idx, r;
+	int idx, r = -KVM_ENOENT;
+	void __user *hva;
 
 	if (!kvmi_in_one_page(req->gpa, req->size))
 		return -KVM_EINVAL;
-
-	r = kvmi_begin_access(call->kvm, gpa_to_gfn(req->gpa), &idx);
-	if (r)
-		return r;
-
-	r = kvm_read_guest_page(call->kvm, gpa_to_gfn(req->gpa), call->rpl,
-				offset_in_page(req->gpa), req->size);
-	kvmi_end_access(call->kvm, idx);
-	if (r)
+	if (kvmi_begin_access(call->kvm, &idx))
 		return -KVM_ENOENT;
 
-	call->rpl_size = req->size;
-	return 0;
+	hva = kvmi_page_hva(call->kvm, gpa_to_gfn(req->gpa), false);
+	if (hva && !copy_from_user(call->rpl, hva + offset_in_page(req->gpa),
+				   req->size)) {
+		call->rpl_size = req->size;
+		r = 0;
+	}
+	kvmi_end_access(call->kvm, idx);
+	return r;
 }
 
 /* Pages go into the dirty ring of a vCPU, and only its own thread adds them. */
@@ -69,28 +80,47 @@ bool kvmi_write_needs_vcpu(struct kvm *kvm)
 }
 
 /*
- * Like kvm_write_guest_page(), which insists on a running vCPU when it marks the
- * page dirty. Without a dirty ring none is needed.
+ * On the receiver: kvm_write_guest_page() insists on a running vCPU when it marks the
+ * page dirty, which only a dirty ring needs.
  */
 static int kvmi_write_page(struct kvm *kvm, gfn_t gfn, const void *data,
 			   int offset, int len)
 {
-	struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
-	unsigned long hva = gfn_to_hva_memslot_prot(slot, gfn, NULL);
+	void __user *hva = kvmi_page_hva(kvm, gfn, true);
+	struct kvm_memory_slot *slot;
 
-	if (kvm_is_error_hva(hva) || slot->flags & KVM_MEM_READONLY)
-		return -EFAULT;
-	if (copy_to_user((void __user *)hva + offset, data, len))
-		return -EFAULT;
+	if (!hva || copy_to_user(hva + offset, data, len))
+		return -KVM_ENOENT;
 
+	slot = kvmi_find_slot(kvm, gfn);
 	if (slot->dirty_bitmap)
 		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	return 0;
+}
+
+/*
+ * On a vCPU, with kvm->srcu held. KVM itself leaves to userspace before the ring is
+ * full; a vCPU that serves a tool does not.
+ */
+static int kvmi_write_page_on_vcpu(struct kvm_vcpu *vcpu, gfn_t gfn,
+				   const void *data, int offset, int len)
+{
+	struct kvm_dirty_ring *ring = &vcpu->dirty_ring;
+
+	if (ring->dirty_index - READ_ONCE(ring->reset_index) >= ring->soft_limit) {
+		kvm_make_request(KVM_REQ_DIRTY_RING_SOFT_FULL, vcpu);
+		return -KVM_EAGAIN;
+	}
+	if (!kvmi_page_hva(vcpu->kvm, gfn, true) ||
+	    kvm_write_guest_page(vcpu->kvm, gfn, data, offset, len))
+		return -KVM_ENOENT;
 	return 0;
 }
 
 int kvmi_cmd_vm_write_physical(struct kvmi_call *call)
 {
 	const struct kvmi_vm_write_physical *req = call->req;
+	int offset = offset_in_page(req->gpa);
 	gfn_t gfn = gpa_to_gfn(req->gpa);
 	int idx, r;
 
@@ -98,19 +128,15 @@ int kvmi_cmd_vm_write_physical(struct kvmi_call *call)
 	    call->req_size < struct_size(req, data, req->size))
 		return -KVM_EINVAL;
 
-	if (call->vcpu) {
-		r = kvm_vcpu_write_guest_page(call->vcpu, gfn, req->data,
-					      offset_in_page(req->gpa),
-					      req->size);
-		return r ? -KVM_ENOENT : 0;
-	}
+	if (call->vcpu)
+		return kvmi_write_page_on_vcpu(call->vcpu, gfn, req->data, offset,
+					       req->size);
 
-	r = kvmi_begin_access(call->kvm, gfn, &idx);
+	r = kvmi_begin_access(call->kvm, &idx);
 	if (r)
 		return r;
 
-	r = kvmi_write_page(call->kvm, gfn, req->data, offset_in_page(req->gpa),
-			    req->size);
+	r = kvmi_write_page(call->kvm, gfn, req->data, offset, req->size);
 	kvmi_end_access(call->kvm, idx);
-	return r ? -KVM_ENOENT : 0;
+	return r;
 }

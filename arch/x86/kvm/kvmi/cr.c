@@ -26,6 +26,7 @@ int kvmi_cmd_vcpu_control_cr(struct kvmi_call *call)
 	    !(BIT(req->cr) & KVMI_WATCHABLE_CRS))
 		return -KVM_EINVAL;
 
+	kvmi_vcpu_event_forget(call->vcpu);
 	if (req->enable)
 		arch->cr_selected |= BIT(req->cr);
 	else

@@ -107,6 +107,8 @@ static bool svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr, int *ret)
 		return false;
 
 	*ret = kvmi_cr_write(vcpu, cr, val);
+	/* Not for whatever comes after an interrupted wait. */
+	to_svm(vcpu)->next_rip = 0;
 	return true;
 }
 

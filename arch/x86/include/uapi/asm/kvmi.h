@@ -102,7 +102,7 @@ struct kvmi_vcpu_get_registers_reply {
  * Takes effect when the event that the vCPU waits on has been answered and its
  * action was carried out; the last of several commands wins. If @regs.rip is the
  * address at which the event happened, execution goes on where the action left
- * it, else at @regs.rip.
+ * it, else at @regs.rip. Forgotten if the VMM changes the vCPU's registers before.
  *
  * Errors: -KVM_EOPNOTSUPP if the vCPU does not wait for an event reply,
  * -KVM_EINVAL if the message is too short.
@@ -145,6 +145,8 @@ struct kvmi_vcpu_get_cpuid_reply {
  * @cr: number of the control register: 0, 3 or 4
  *
  * KVMI_VCPU_EVENT_CR must be switched on, too, before or after.
+ *
+ * Errors: -KVM_EINVAL for any other register and if @enable is more than 1.
  */
 struct kvmi_vcpu_control_cr {
 	__u8 enable;
