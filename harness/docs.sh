@@ -46,6 +46,18 @@ missing() {
 	} | sort -u | comm -23 - <(sed -n 's/.*id="c\.\([a-z0-9_]*\)".*/\1/p' "$OUT"/html/*.html | sort -u)
 }
 
+# What must be spoken of somewhere: ids, ioctls, codes, tracepoints, statistics, tests.
+unmentioned() {
+	{
+		sed -n 's/^\t\(KVMI_[A-Z0-9_]*\)[[:space:]]*= [0-9]*,$/\1/p' "$ROOT/include/uapi/linux/kvmi.h"
+		sed -n 's/^#define \(KVM_E[A-Z]*\|KVM_INTROSPECTION_[A-Z]*\)\t.*/\1/p' "$ROOT/include/uapi/linux/kvmi.h"
+		sed -n 's/^TRACE_EVENT(\(.*\),$/\1/p' "$ROOT/include/trace/events/kvmi.h"
+		sed -n 's/^+\tSTATS_DESC_COUNTER(VM, \(.*\)),$/\1/p' "$ROOT"/patches/linux-6.12/*.patch
+		sed -n 's/^TEST_GEN_PROGS_x86_64 += kvmi\///p' "$ROOT/tools/testing/selftests/kvm/kvmi/kvmi.mk"
+		sed -n 's/^config /CONFIG_/p' "$ROOT/virt/kvm/introspection/Kconfig"
+	} | while read -r name; do grep -qw "$name" "$PAGES"/*.rst || echo "$name"; done
+}
+
 [ -x "$KERNEL_DOC" ] || die "build/linux-6.12 does not exist: run 'make tree'"
 need python3-sphinx perl
 mkdir -p "$OUT"
@@ -57,5 +69,8 @@ step "make the HTML pages" "$LOG" html
 $(cat "$LOG")"
 gone=$(missing)
 [ -z "$gone" ] || die "these are in the headers or named in the pages, but not in the HTML:
+$gone"
+gone=$(unmentioned)
+[ -z "$gone" ] || die "the pages do not mention these:
 $gone"
 echo "$OUT/html/index.html"
