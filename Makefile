@@ -62,3 +62,13 @@ tools: ## the kvmi command and its library, build/tools
 .PHONY: boot
 boot: $(if $(NOBUILD),,$(if $(DEBUG),kernel-debug,kernel) qemu) ## run CMD='...' in L1 as root; last line: exit N
 	@$(H)/boot.sh $(or $(CPU),amd) "$$CMD"
+
+.PHONY: test debug-test demo bench
+# What the tests run on and what they run.
+parts = qemu selftests tools $(if $(wildcard $(H)/l2-initramfs.sh),kernel-l2)
+
+test: $(if $(NOBUILD),,kernel $(parts)) ## all tests on both vendors; last line: N passed, N failed, N skipped
+	@$(H)/test.sh $(if $(CPU),$(CPU),host amd intel)
+
+debug-test: $(if $(NOBUILD),,kernel-debug $(parts)) ## the tests on the debug kernel; a splat or a leak is a failure
+	@DEBUG=1 $(H)/test.sh $(or $(CPU),amd)

@@ -8,8 +8,10 @@
 # usage: boot.sh CPU COMMAND
 #   FILES='…'   what else the command needs where L1 has no shared root (Bochs)
 #   DEBUG=1 KERNEL=/path ICOUNT=1 TIMEOUT=seconds SMP= MEM= APPEND= ACCEL=kvm|emu
-#   RUN=name    name of the directory under build/logs; JOBENV=file  sourced first
+#   RUN=name    name of the directory under build/logs
 #   QUIET=1     do not repeat the command's output
+#   JOB=dir     files to have in /run/job; WORDS='…' more words like COMMAND's
+# The command sees KVMI_ROOT (the repository) and KVMI_CPU.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -41,15 +43,18 @@ choose_l0() {
 	export ACCEL
 }
 
-# The words of the command that name programs or files; FILES may be directories.
+# Files that the words of commands name, and what those that are scripts ask
+# for in lines `# packs: FILE...` (relative to the repository).
 packed_files() {
 	local word file words
 
-	read -r -d '' -a words <<<"$COMMAND" || :
+	read -r -d '' -a words <<<"$COMMAND ${WORDS:-}" || :
 	for word in "${words[@]}"; do
 		file=$(type -P -- "$word") || file=$word
 		[[ $file == /* ]] || file=$ROOT/$file
-		[ ! -f "$file" ] || printf '%s\n' "$file"
+		[ -f "$file" ] || continue
+		printf '%s\n' "$file"
+		sed -n 's/^# packs: //p' "$file" | tr -s ' ' '\n' | sed "s|^[^/]|$ROOT/&|"
 	done | sort -u
 	tr -s ' \n' '\n' <<<"${FILES:-}" | sed '/^$/d'
 }
@@ -62,7 +67,8 @@ prepare() {
 	mkdir -p "$LOGDIR/job"
 	ln -sfn "$RUN" "$LOGS/last"
 	printf '%s\n' "$COMMAND" >"$LOGDIR/job/cmd"
-	cat "${JOBENV:-/dev/null}" >"$LOGDIR/job/env"
+	echo "export KVMI_ROOT='$ROOT' KVMI_CPU=$CPU" >"$LOGDIR/job/env"
+	[ -z "${JOB:-}" ] || cp "$JOB"/* "$LOGDIR/job/"
 	if [ $L0 = l0-bochs.sh ]; then
 		need binutils
 		mapfile -t files < <(packed_files)

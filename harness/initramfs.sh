@@ -57,7 +57,7 @@ pack() {
 
 for f in "$@"; do pack "$f"; done
 mkdir -p "$STAGE/job"
-cp /bin/busybox "$JOB/cmd" "$JOB/env" "$ROOT/harness/splat.patterns" "$STAGE/job/"
+cp /bin/busybox "$JOB"/* "$ROOT/harness/splat.patterns" "$STAGE/job/"
 install -m 755 "$ROOT/harness/init.sh" "$STAGE/init"
 # The kernel starts init by its first line, before anything is installed.
 mkdir -p "$STAGE/bin"
