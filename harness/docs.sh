@@ -48,13 +48,17 @@ missing() {
 
 # What must be spoken of somewhere: ids, ioctls, codes, tracepoints, statistics, tests.
 unmentioned() {
+	local uapi=include/uapi/linux/kvmi.h name
+
+	cd "$ROOT"
 	{
-		sed -n 's/^\t\(KVMI_[A-Z0-9_]*\)[[:space:]]*= [0-9]*,$/\1/p' "$ROOT/include/uapi/linux/kvmi.h"
-		sed -n 's/^#define \(KVM_E[A-Z]*\|KVM_INTROSPECTION_[A-Z]*\)\t.*/\1/p' "$ROOT/include/uapi/linux/kvmi.h"
-		sed -n 's/^TRACE_EVENT(\(.*\),$/\1/p' "$ROOT/include/trace/events/kvmi.h"
-		sed -n 's/^+\tSTATS_DESC_COUNTER(VM, \(.*\)),$/\1/p' "$ROOT"/patches/linux-6.12/*.patch
-		sed -n 's/^TEST_GEN_PROGS_x86_64 += kvmi\///p' "$ROOT/tools/testing/selftests/kvm/kvmi/kvmi.mk"
-		sed -n 's/^config /CONFIG_/p' "$ROOT/virt/kvm/introspection/Kconfig"
+		sed -n 's/^\t\(KVMI_[A-Z0-9_]*\)[[:space:]]*= [0-9]*,$/\1/p' $uapi
+		sed -n 's/^#define \(KVM_E[A-Z]*\)\t.*/\1/p' $uapi
+		sed -n 's/^#define \(KVM_INTROSPECTION_[A-Z]*\)\t.*/\1/p' $uapi
+		sed -n 's/^TRACE_EVENT(\(.*\),$/\1/p' include/trace/events/kvmi.h
+		sed -n 's/^+\tSTATS_DESC_COUNTER(VM, \(.*\)),$/\1/p' patches/linux-6.12/*.patch
+		sed -n 's/^TEST_GEN_PROGS.* += kvmi\///p' tools/testing/selftests/kvm/kvmi/kvmi.mk
+		sed -n 's/^config /CONFIG_/p' virt/kvm/introspection/Kconfig
 	} | while read -r name; do grep -qw "$name" "$PAGES"/*.rst || echo "$name"; done
 }
 
