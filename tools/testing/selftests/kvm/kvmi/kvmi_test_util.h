@@ -155,6 +155,8 @@ struct kvmi_test {
 void kvmi_test_setup(struct kvmi_test *t, int nr_vcpus);
 /* The same for a VM and vCPUs that the test has made itself. */
 void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus);
+/* The same without the hook. */
+void kvmi_test_prepare(struct kvmi_test *t, int nr_vcpus);
 void kvmi_test_teardown(struct kvmi_test *t);
 void kvmi_test_rehook(struct kvmi_test *t);
 /* Let vCPU @i run guest_code(struct kvmi_guest *) from its start. */

@@ -90,7 +90,7 @@ int kvmi_hook(int vm_fd)
 	return sv[1];
 }
 
-void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus)
+void kvmi_test_prepare(struct kvmi_test *t, int nr_vcpus)
 {
 	struct kvm_sregs sregs;
 
@@ -104,6 +104,11 @@ void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus)
 		sregs.cr0 |= X86_CR0_ET;
 		vcpu_sregs_set(t->vcpu[i], &sregs);
 	}
+}
+
+void kvmi_test_attach(struct kvmi_test *t, int nr_vcpus)
+{
+	kvmi_test_prepare(t, nr_vcpus);
 	kvmi_tool_init(&t->tool, kvmi_hook(t->vm->fd));
 }
 

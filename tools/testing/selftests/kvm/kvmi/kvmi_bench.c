@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What introspection costs. Prints lines of `name unit value limit`; the limit
+ * is - where there is none.
+ *
+ * Times are in ticks of the TSC. On an emulator that counts instructions a tick
+ * is an instruction, and figures repeat exactly; elsewhere they show what the
+ * machine shows. Each figure is the median of many short samples, so that timer
+ * interrupts fall out. One CPU is enough and gives the steadiest figures.
+ *
+ * --only-empty: empty_exit alone, for a kernel without introspection.
+ */
+#include <sys/socket.h>
+
+#include "kvmi_test_util.h"
+
+#define SAMPLES		101
+#define EXITS		100		/* in one sample */
+#define EVENTS		400
+#define EVENT_SIZE	(sizeof(struct kvmi_msg_hdr) + sizeof(struct kvmi_event) + \
+			 sizeof(struct kvmi_vcpu_event_cr))
+
+struct cr_reply {
+	struct kvmi_msg_hdr hdr;
+	struct kvmi_vcpu_hdr vcpu;
+	struct kvmi_event_reply reply;
+	struct kvmi_vcpu_event_cr_reply cr;
+};
+
+static void row(const char *name, const char *unit, __u64 value, __u64 limit)
+{
+	if (limit)
+		printf("%s %s %llu %llu\n", name, unit, value, limit);
+	else
+		printf("%s %s %llu -\n", name, unit, value);
+	fflush(stdout);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(__u64 *)a < *(__u64 *)b ? -1 : *(__u64 *)a > *(__u64 *)b;
+}
+
+static __u64 median(__u64 *v, int n)
+{
+	qsort(v, n, sizeof(*v), compare);
+	return v[n / 2];
+}
+
+/* --- exits ------------------------------------------------------------------------ */
+
+/* val[0] exits that KVM handles by itself, then one to userspace; again and again. */
+static void guest_exits(struct kvmi_guest *g)
+{
+	for (;;) {
+		for (__u64 n = READ_ONCE(g->val[0]); n; n--) {
+			__u32 eax = 0, ecx = 0;
+
+			asm volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx");
+		}
+		asm volatile("outb %%al, $0x80" : : "a"(0));
+	}
+}
+
+static void run_to_userspace(struct kvmi_test *t)
+{
+	TEST_ASSERT(!__vcpu_run(t->vcpu[0]) && t->vcpu[0]->run->exit_reason == KVM_EXIT_IO,
+		    "KVM_RUN: exit reason %u", t->vcpu[0]->run->exit_reason);
+}
+
+/* Median ticks of KVM_RUN with @exits handled in the kernel. */
+static __u64 time_run(struct kvmi_test *t, __u64 exits)
+{
+	__u64 v[SAMPLES], start;
+
+	WRITE_ONCE(t->guest[0]->val[0], exits);
+	for (int i = -3; i < SAMPLES; i++) {
+		start = rdtsc();
+		run_to_userspace(t);
+		if (i >= 0)
+			v[i] = rdtsc() - start;
+	}
+	return median(v, SAMPLES);
+}
+
+static __u64 time_exit(struct kvmi_test *t)
+{
+	__u64 none = time_run(t, 0);
+
+	return (time_run(t, EXITS) - none) / EXITS;
+}
+
+/* --- messages ----------------------------------------------------------------------- */
+
+static void read_exactly(int fd, void *buf, size_t size)
+{
+	TEST_ASSERT_EQ(recv(fd, buf, size, MSG_WAITALL), (ssize_t)size);
+}
+
+static void write_exactly(int fd, const void *buf, size_t size)
+{
+	TEST_ASSERT_EQ(send(fd, buf, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* The other end of the socket: sends what KVM would, reads what the tool would. */
+static void *event_sender(void *arg)
+{
+	__u8 event[EVENT_SIZE] = { };
+	struct cr_reply reply;
+	int fd = *(int *)arg;
+
+	for (int i = 0; i < EVENTS; i++) {
+		write_exactly(fd, event, sizeof(event));
+		read_exactly(fd, &reply, sizeof(reply));
+	}
+	return NULL;
+}
+
+/* Median ticks from one event to the next, as the tool sees it. */
+static __u64 time_events(int fd)
+{
+	struct cr_reply reply = {
+		.hdr = { KVMI_VCPU_EVENT_REPLY, sizeof(reply) - sizeof(reply.hdr) },
+		.reply.event = KVMI_VCPU_EVENT_CR,
+	};
+	struct kvmi_event_msg ev;
+	__u64 v[EVENTS], last = 0, now;
+
+	for (int i = 0; i < EVENTS; i++) {
+		read_exactly(fd, &ev, EVENT_SIZE);
+		now = rdtsc();
+		v[i] = now - last;
+		last = now;
+		reply.hdr.seq = ev.hdr.seq;
+		reply.cr.new_val = ev.cr.new_value;
+		write_exactly(fd, &reply, sizeof(reply));
+	}
+	/* The first ones warm up. */
+	return median(v + EVENTS / 4, EVENTS - EVENTS / 4);
+}
+
+static __u64 time_socket(void)
+{
+	pthread_t thread;
+	__u64 ticks;
+	int sv[2];
+
+	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv), "socketpair() failed");
+	TEST_ASSERT(!pthread_create(&thread, NULL, event_sender, &sv[0]), "pthread_create()");
+	ticks = time_events(sv[1]);
+	pthread_join(thread, NULL);
+	close(sv[0]);
+	close(sv[1]);
+	return ticks;
+}
+
+static void guest_writes_cr3(struct kvmi_guest *g)
+{
+	__u64 cr3 = get_cr3();
+
+	while (!READ_ONCE(g->go))
+		;
+	for (int i = 1; i <= EVENTS; i++)
+		set_cr3(cr3 | (i & 1 ? X86_CR3_PWT : 0));
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+static __u64 time_cr3_events(struct kvmi_test *t)
+{
+	kvmi_set_guest(t, 0, guest_writes_cr3);
+	kvmi_run(t, 0);
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_CR, 1));
+	KVMI_ASSERT_OK(kvmi_control_cr(&t->tool, 0, 3, 1));
+	WRITE_ONCE(t->guest[0]->go, 1);
+	return time_events(t->tool.fd);
+}
+
+/* --- commands: the vCPU is halted or waits for the tool, so that nothing else runs ---- */
+
+static void get_registers(struct kvmi_test *t)
+{
+	struct kvmi_vcpu_get_registers_reply r;
+
+	KVMI_ASSERT_OK(kvmi_get_regs(&t->tool, 0, &r));
+}
+
+static void read_physical(struct kvmi_test *t)
+{
+	struct kvmi_vm_read_physical req = { .gpa = 0x1000, .size = 4096 };
+	__u8 page[4096];
+
+	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_VM_READ_PHYSICAL, &req, sizeof(req), page,
+				    sizeof(page)));
+}
+
+static void write_physical(struct kvmi_test *t)
+{
+	struct {
+		struct kvmi_vm_write_physical req;
+		__u8 page[4096];
+	} req = { .req = { .gpa = 0x1000, .size = 4096 } };
+
+	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_VM_WRITE_PHYSICAL, &req, sizeof(req), NULL, 0));
+}
+
+static void pause_resume(struct kvmi_test *t)
+{
+	struct kvmi_event_msg ev;
+
+	KVMI_ASSERT_OK(kvmi_pause(&t->tool, 0, 1));
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
+	kvmi_continue(&t->tool, &ev);
+}
+
+static __u64 time_command(struct kvmi_test *t, void (*command)(struct kvmi_test *))
+{
+	__u64 v[SAMPLES], start;
+
+	for (int i = -10; i < SAMPLES; i++) {
+		start = rdtsc();
+		command(t);
+		if (i >= 0)
+			v[i] = rdtsc() - start;
+	}
+	return median(v, SAMPLES);
+}
+
+static void commands(struct kvmi_test *t)
+{
+	struct kvmi_event_msg ev;
+
+	row("pause_resume", "ticks", time_command(t, pause_resume), 0);
+	KVMI_ASSERT_OK(kvmi_pause(&t->tool, 0, 1));
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
+	row("get_registers", "ticks", time_command(t, get_registers), 0);
+	row("read_physical_4k", "ticks", time_command(t, read_physical), 0);
+	row("write_physical_4k", "ticks", time_command(t, write_physical), 0);
+	kvmi_continue(&t->tool, &ev);
+}
+
+/* --- memory --------------------------------------------------------------------------- */
+
+#define VMS	100
+#define VCPUS	100
+
+struct memory {
+	long slab, percpu, stacks, vmalloc;
+};
+
+/* In KiB. Large kmalloc()s count as slab; pages that nobody counts are not seen. */
+static struct memory memory(void)
+{
+	struct memory m = { -1, -1, -1, -1 };
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+
+	TEST_ASSERT(f, "fopen(/proc/meminfo) failed");
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "Slab: %ld", &m.slab);
+		sscanf(line, "Percpu: %ld", &m.percpu);
+		sscanf(line, "KernelStack: %ld", &m.stacks);
+		sscanf(line, "VmallocUsed: %ld", &m.vmalloc);
+	}
+	fclose(f);
+	TEST_ASSERT(m.slab >= 0 && m.percpu >= 0 && m.stacks >= 0 && m.vmalloc >= 0,
+		    "/proc/meminfo lacks a line");
+	return m;
+}
+
+/* Growth in bytes. Where stacks are in vmalloc space they count there, too. */
+static long grown(struct memory a, struct memory b)
+{
+	long stacks = b.stacks - a.stacks, vmalloc = b.vmalloc - a.vmalloc;
+	long kib = b.slab - a.slab + b.percpu - a.percpu;
+
+	kib += vmalloc >= stacks ? vmalloc : vmalloc + stacks;
+	return kib * 1024;
+}
+
+/*
+ * The growth when many VMs without vCPUs are hooked, and when one with many
+ * vCPUs is: of so many that pages which are not full do not matter. VMs, vCPUs
+ * and sockets exist before; they are the VMM's.
+ */
+static void bench_memory(void)
+{
+	struct kvm_vm *vm[VMS + 1];
+	int sv[VMS + 1][2], vcpu[VCPUS], i;
+	struct memory before, between, after;
+	long per_vm;
+
+	for (i = 0; i <= VMS; i++) {
+		vm[i] = vm_create_barebones();
+		TEST_ASSERT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv[i]), "socketpair() failed");
+	}
+	for (i = 0; i < VCPUS; i++) {
+		vcpu[i] = __vm_ioctl(vm[VMS], KVM_CREATE_VCPU, (void *)(long)i);
+		TEST_ASSERT(vcpu[i] >= 0, "KVM_CREATE_VCPU failed");
+	}
+
+	before = memory();
+	for (i = 0; i < VMS; i++)
+		TEST_ASSERT_EQ(kvmi_hook_fd(vm[i]->fd, sv[i][0]), 0);
+	between = memory();
+	TEST_ASSERT_EQ(kvmi_hook_fd(vm[VMS]->fd, sv[VMS][0]), 0);
+	after = memory();
+
+	per_vm = grown(before, between) / VMS;
+	row("memory_per_vm", "bytes", per_vm, 64 * 1024);
+	row("memory_per_vcpu", "bytes", (grown(between, after) - per_vm) / VCPUS, 16 * 1024);
+	/* All of it: a VM that still exists would show in the figures that follow. */
+	for (i = 0; i < VCPUS; i++)
+		close(vcpu[i]);
+	for (i = 0; i <= VMS; i++) {
+		kvmi_unhook(vm[i]->fd);
+		close(sv[i][0]);
+		close(sv[i][1]);
+		kvm_vm_free(vm[i]);
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	bool only_empty = argc == 2 && !strcmp(argv[1], "--only-empty");
+	__u64 empty, hooked, socket;
+	struct kvmi_test t = { };
+
+	if (argc > 2 || (argc == 2 && !only_empty)) {
+		fprintf(stderr, "usage: %s [--only-empty]\n", argv[0]);
+		return 2;
+	}
+	if (!only_empty) {
+		kvmi_require();
+		bench_memory();
+	}
+
+	t.vm = vm_create_with_vcpus(1, guest_exits, t.vcpu);
+	kvmi_test_prepare(&t, 1);
+	kvmi_set_guest(&t, 0, guest_exits);
+	empty = time_exit(&t);
+	row("empty_exit", "ticks", empty, 0);
+	if (only_empty)
+		return 0;
+
+	row("exit_to_userspace", "ticks", time_run(&t, 0), 0);
+	kvmi_tool_init(&t.tool, kvmi_hook(t.vm->fd));
+	hooked = time_exit(&t);
+	row("exit_hooked", "ticks", hooked > empty ? hooked - empty : 0, 60);
+
+	socket = time_socket();
+	row("unix_socket_roundtrip", "ticks", socket, 0);
+	row("cr3_event_roundtrip", "ticks", time_cr3_events(&t), (empty + socket) * 3 / 2);
+	commands(&t);
+	kvmi_test_teardown(&t);
+	return 0;
+}
