@@ -103,7 +103,7 @@ static int run_line(struct cli *cli, char *line, unsigned int number)
 	return r;
 }
 
-static int run_lines(struct cli *cli, int fd)
+static int run_lines(struct cli *cli, int fd, const char *mark)
 {
 	struct reader *in = calloc(1, sizeof(*in));
 	unsigned int number = 0;
@@ -119,6 +119,10 @@ static int run_lines(struct cli *cli, int fd)
 		line = next_line(cli, in, &r);
 		if (line)
 			r = run_line(cli, line, ++number);
+		if (line && mark) {
+			puts(mark);
+			out_flush();
+		}
 	} while (line && !r);
 	free(in);
 	return r;
@@ -126,12 +130,18 @@ static int run_lines(struct cli *cli, int fd)
 
 static int run_batch(struct cli *cli, int argc, char **argv)
 {
-	static const struct option longs[] = { { 0 } };
-	int fd = STDIN_FILENO, r;
-	const char *file;
+	static const struct option longs[] = {
+		{ "mark", required_argument, NULL, 'm' },
+		{ 0 }
+	};
+	const char *file, *mark = NULL;
+	int opt, fd = STDIN_FILENO, r;
 
-	if (next_option(&command_batch, argc, argv, "", longs) != -1)
-		return CLI_USAGE;
+	while ((opt = next_option(&command_batch, argc, argv, "", longs)) != -1) {
+		if (opt != 'm')
+			return CLI_USAGE;
+		mark = optarg;
+	}
 	if (argc - optind != 1)
 		return cli_usage(&command_batch);
 	file = argv[optind];
@@ -145,7 +155,7 @@ static int run_batch(struct cli *cli, int argc, char **argv)
 	r = cli_connect(cli);
 	cli->batch = true;
 	if (!r)
-		r = run_lines(cli, fd);
+		r = run_lines(cli, fd, mark);
 	if (fd != STDIN_FILENO)
 		close(fd);
 	return r;
@@ -153,13 +163,14 @@ static int run_batch(struct cli *cli, int argc, char **argv)
 
 const struct cli_command command_batch = {
 	.name = "batch",
-	.args = "FILE|-",
+	.args = "FILE|- [--mark TEXT]",
 	.summary = "run commands from a file over one connection",
 	.help =
 	"Runs one command per line of FILE, or of the standard input: the words after\n"
 	"`listen SOCKET` or `attach --pid PID`, without quoting. # begins a comment. Each\n"
 	"line's output is complete before the next line is read, so another program can\n"
 	"drive it through a pipe. Stops at the first line that fails, with its status.\n\n"
+	"  --mark TEXT      print TEXT on a line of its own after the output of each line\n\n"
 	"A consistent look at a VM, for example:\n\n"
 	"  pause --keep\n"
 	"  regs\n"

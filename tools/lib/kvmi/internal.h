@@ -106,5 +106,6 @@ void kvmintro__drop_events(struct kvmintro *k);
 
 /* session.c, handshake.c */
 int kvmintro__must_be_new(struct kvmintro *k);
+int kvmintro__disconnect(struct kvmintro *k);
 
 #endif

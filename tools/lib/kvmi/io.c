@@ -34,9 +34,7 @@ int kvmintro__break(struct kvmintro *k, int err, const char *fmt, ...)
 	vsnprintf(k->error, sizeof(k->error), fmt, args);
 	va_end(args);
 
-	/* A VM that was attached to is unhooked by kvmintro_close() only. */
-	close(k->fd);
-	k->fd = -1;
+	kvmintro__disconnect(k);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -61,17 +62,42 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-int kvmintro_close(struct kvmintro *k)
+/* Has the other end of the connection not been closed yet? */
+static bool is_alive(const struct kvmintro *k)
 {
-	int r = 0;
+	ssize_t n;
+	char byte;
 
+	if (k->fd < 0)
+		return false;
+	n = recv(k->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+/*
+ * End the connection. A VM whose connection is lost already is left alone: the
+ * hook may belong to a tool that took the VM by force.
+ */
+int kvmintro__disconnect(struct kvmintro *k)
+{
+	bool ours = k->vm_fd >= 0 && is_alive(k);
+	int err = 0;
+
+	if (ours && ioctl(k->vm_fd, KVM_INTROSPECTION_UNHOOK) < 0)
+		err = -errno;
 	close_fd(&k->fd);
-	if (k->vm_fd >= 0 && ioctl(k->vm_fd, KVM_INTROSPECTION_UNHOOK) < 0)
-		r = kvmintro__fail(k, -errno, "the VM could not be unhooked: %s; attach with force to take it",
-				   strerror(errno));
 	close_fd(&k->vm_fd);
 	close_fd(&k->vmm_fd);
+	return err;
+}
 
+int kvmintro_close(struct kvmintro *k)
+{
+	int r = kvmintro__disconnect(k);
+
+	if (r < 0)
+		r = kvmintro__fail(k, r, "the VM could not be unhooked: %s; attach with force to take it",
+				   strerror(-r));
 	kvmintro__drop_events(k);
 	kvmintro_batch_cancel(k);
 	k->fill = 0;

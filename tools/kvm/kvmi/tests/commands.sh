@@ -55,6 +55,9 @@ printf 'pause\n' >b
 vm 2 "pause in a batch needs an end" 'needs --keep' batch b
 printf 'info\nread x 1\ninfo\n' >b
 vm 2 "a batch stops at the first error" 'line 2 failed' batch b
+printf 'write 0 00\n#\nresume\n' >b
+vm 1 "batch --mark" '^=$' batch b --mark =
+expect "a mark after every line" [ "$(tr '\n' ' ' <out)" = "wrote 1 bytes at 0x0 = = = " ]
 printf 'batch b\n' >b
 vm 2 "no batch in a batch" 'another' batch b
 

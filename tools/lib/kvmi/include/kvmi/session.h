@@ -58,8 +58,9 @@ int kvmintro_fd(const struct kvmintro *k);
  *
  * The guest runs on: the kernel answers open events with "continue" and takes
  * back what this connection intercepted. After kvmintro_attach() the VM is also
- * unhooked, so that others can attach. After kvmintro_accept() that is the
- * VMM's job.
+ * unhooked, so that others can attach, unless the connection was lost: then it
+ * may be another tool's by now, and the next one has to attach with force. After
+ * kvmintro_accept() unhooking is the VMM's job.
  *
  * Return: 0, or a negative errno if the VM could not be unhooked.
  */
