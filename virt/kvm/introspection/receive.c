@@ -229,7 +229,7 @@ int kvmi_receiver(void *arg)
 	struct kvm_introspection *kvmi = arg;
 
 	while (!kthread_should_stop() && !kvmi_receive(kvmi))
-		;
+		cond_resched();
 
 	kvmi_release(kvmi);
 

@@ -38,10 +38,11 @@ static void kvmi_end_access(struct kvm *kvm, int idx)
 }
 
 /*
- * Returns where the VMM has the page, or NULL if the guest has none that can be read
- * or, for @write, written.
+ * Returns the slot of a page that can be read or, for @write, written. To be looked up
+ * once for an access: another look may find another slot.
  */
-static void __user *kvmi_page_hva(struct kvm *kvm, gfn_t gfn, bool write)
+static struct kvm_memory_slot *kvmi_find_page(struct kvm *kvm, gfn_t gfn,
+					      bool write)
 {
 	struct kvm_memory_slot *slot = kvmi_find_slot(kvm, gfn);
 
@@ -49,23 +50,30 @@ static void __user *kvmi_page_hva(struct kvm *kvm, gfn_t gfn, bool write)
 		return NULL;
 	if (write && slot->flags & KVM_MEM_READONLY)
 		return NULL;
-	return (void __user *)__gfn_to_hva_memslot(slot, gfn);
+	return slot;
+}
+
+/* Where the VMM has @gpa. */
+static void __user *kvmi_hva(const struct kvm_memory_slot *slot, gpa_t gpa)
+{
+	return (void __user *)__gfn_to_hva_memslot(slot, gpa_to_gfn(gpa)) +
+	       offset_in_page(gpa);
 }
 
 int kvmi_cmd_vm_read_physical(struct kvmi_call *call)
 {
 	const struct kvmi_vm_read_physical *req = call->req;
+	struct kvm_memory_slot *slot;
 	int idx, r = -KVM_ENOENT;
-	void __user *hva;
 
 	if (!kvmi_in_one_page(req->gpa, req->size))
 		return -KVM_EINVAL;
 	if (kvmi_begin_access(call->kvm, &idx))
 		return -KVM_ENOENT;
 
-	hva = kvmi_page_hva(call->kvm, gpa_to_gfn(req->gpa), false);
-	if (hva && !copy_from_user(call->rpl, hva + offset_in_page(req->gpa),
-				   req->size)) {
+	slot = kvmi_find_page(call->kvm, gpa_to_gfn(req->gpa), false);
+	if (slot && !copy_from_user(call->rpl, kvmi_hva(slot, req->gpa),
+				    req->size)) {
 		call->rpl_size = req->size;
 		r = 0;
 	}
@@ -83,16 +91,14 @@ bool kvmi_write_needs_vcpu(struct kvm *kvm)
  * On the receiver: kvm_write_guest_page() insists on a running vCPU when it marks the
  * page dirty, which only a dirty ring needs.
  */
-static int kvmi_write_page(struct kvm *kvm, gfn_t gfn, const void *data,
-			   int offset, int len)
+static int kvmi_write_page(struct kvm *kvm, gpa_t gpa, const void *data, int len)
 {
-	void __user *hva = kvmi_page_hva(kvm, gfn, true);
-	struct kvm_memory_slot *slot;
+	gfn_t gfn = gpa_to_gfn(gpa);
+	struct kvm_memory_slot *slot = kvmi_find_page(kvm, gfn, true);
 
-	if (!hva || copy_to_user(hva + offset, data, len))
+	if (!slot || copy_to_user(kvmi_hva(slot, gpa), data, len))
 		return -KVM_ENOENT;
 
-	slot = kvmi_find_slot(kvm, gfn);
 	if (slot->dirty_bitmap)
 		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 	return 0;
@@ -102,17 +108,18 @@ static int kvmi_write_page(struct kvm *kvm, gfn_t gfn, const void *data,
  * On a vCPU, with kvm->srcu held. KVM itself leaves to userspace before the ring is
  * full; a vCPU that serves a tool does not.
  */
-static int kvmi_write_page_on_vcpu(struct kvm_vcpu *vcpu, gfn_t gfn,
-				   const void *data, int offset, int len)
+static int kvmi_write_page_on_vcpu(struct kvm_vcpu *vcpu, gpa_t gpa,
+				   const void *data, int len)
 {
 	struct kvm_dirty_ring *ring = &vcpu->dirty_ring;
+	gfn_t gfn = gpa_to_gfn(gpa);
 
 	if (ring->dirty_index - READ_ONCE(ring->reset_index) >= ring->soft_limit) {
 		kvm_make_request(KVM_REQ_DIRTY_RING_SOFT_FULL, vcpu);
 		return -KVM_EAGAIN;
 	}
-	if (!kvmi_page_hva(vcpu->kvm, gfn, true) ||
-	    kvm_write_guest_page(vcpu->kvm, gfn, data, offset, len))
+	if (!kvmi_find_page(vcpu->kvm, gfn, true) ||
+	    kvm_write_guest_page(vcpu->kvm, gfn, data, offset_in_page(gpa), len))
 		return -KVM_ENOENT;
 	return 0;
 }
@@ -120,8 +127,6 @@ static int kvmi_write_page_on_vcpu(struct kvm_vcpu *vcpu, gfn_t gfn,
 int kvmi_cmd_vm_write_physical(struct kvmi_call *call)
 {
 	const struct kvmi_vm_write_physical *req = call->req;
-	int offset = offset_in_page(req->gpa);
-	gfn_t gfn = gpa_to_gfn(req->gpa);
 	int idx, r;
 
 	if (!kvmi_in_one_page(req->gpa, req->size) ||
@@ -129,14 +134,14 @@ int kvmi_cmd_vm_write_physical(struct kvmi_call *call)
 		return -KVM_EINVAL;
 
 	if (call->vcpu)
-		return kvmi_write_page_on_vcpu(call->vcpu, gfn, req->data, offset,
+		return kvmi_write_page_on_vcpu(call->vcpu, req->gpa, req->data,
 					       req->size);
 
 	r = kvmi_begin_access(call->kvm, &idx);
 	if (r)
 		return r;
 
-	r = kvmi_write_page(call->kvm, gfn, req->data, offset, req->size);
+	r = kvmi_write_page(call->kvm, req->gpa, req->data, req->size);
 	kvmi_end_access(call->kvm, idx);
 	return r;
 }

@@ -157,6 +157,8 @@ bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val)
 {
 	int r = kvmi_cr_ask(vcpu, cr, val);
 
+	/* Ends a run of emulated instructions: the reply may have set registers. */
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
 	if (r == -EINTR) {
 		kvmi_vcpu_event_discard(vcpu);
 		return true;
