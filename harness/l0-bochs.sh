@@ -57,31 +57,37 @@ configuration() {
 	echo "debug: action=ignore"
 }
 
+# Bochs does not end on SIGTERM, nor with its terminal.
+end_bochs() { kill -KILL "$(cat "$LOGDIR/pid")" 2>/dev/null || :; }
+
 # A kernel that panics reboots, and Bochs would boot it again and again.
-watch_for_panic() {
+watch() {
+	local start=$SECONDS
+
 	while kill -0 "$1" 2>/dev/null; do
-		if grep -aq 'Kernel panic' "$LOGDIR/console.log"; then
-			sleep 2
-			kill "$1"
-			return
-		fi
 		sleep 1
+		if [ $((SECONDS - start)) -ge "$LIMIT" ]; then
+			touch "$LOGDIR/late"
+			end_bochs
+		elif grep -aq 'Kernel panic' "$LOGDIR/console.log"; then
+			end_bochs
+		fi
 	done
 }
 
-need bochs bochs-term bochsbios isolinux syslinux-common genisoimage
+need bochs bochs-term bochsbios isolinux syslinux-common genisoimage bsdutils
 image
 configuration >"$LOGDIR/bochsrc"
 echo c >"$LOGDIR/debugger"
-export TERM=xterm BXSHARE=/usr/share/bochs
-timeout -k 5 "$LIMIT" script -qec \
-	"exec bochs -q -f '$LOGDIR/bochsrc' -rc '$LOGDIR/debugger'" /dev/null \
-	</dev/null >"$LOGDIR/screen" 2>&1 &
-pid=$!
-trap 'kill $pid' INT TERM
-watch_for_panic $pid &
-status=0
-wait $pid || status=$?
-sed -n 's/^\([0-9]*\)i.*soft power off.*/\1/p' "$LOGDIR/l0.log" >"$LOGDIR/ticks"
-[ ! -s "$LOGDIR/ticks" ] || status=0
-exit $status
+export TERM=xterm BXSHARE=/usr/share/bochs LOGDIR
+# shellcheck disable=SC2016 # the shell that script starts expands it
+script -qec 'echo $$ >"$LOGDIR/pid"; exec bochs -q -f "$LOGDIR/bochsrc" -rc "$LOGDIR/debugger"' \
+	/dev/null </dev/null >"$LOGDIR/screen" 2>&1 &
+terminal=$!
+trap end_bochs EXIT
+trap 'exit 143' INT TERM
+watch $terminal
+wait $terminal || :
+sed -n 's/^0*\([0-9]*\)p.*soft power off.*/\1/p' "$LOGDIR/l0.log" >"$LOGDIR/ticks"
+if [ -e "$LOGDIR/late" ]; then exit 124; fi
+[ -s "$LOGDIR/ticks" ]

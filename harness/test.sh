@@ -15,7 +15,6 @@ set -euo pipefail
 LANES=" $* "
 WORK=$(mktemp -d "$BUILD/test.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
-trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
 cd "$ROOT"
 
 # One line "name, seconds, command" per test in a file per lane.
@@ -128,9 +127,17 @@ report() {
 
 read_list
 echo "TAP version 13"
+mkfifo "$WORK/results"
+# In a process group of their own, so that all of it can be ended at once.
+set -m
+run_lanes >"$WORK/results" &
+lanes=$!
+set +m
+trap 'kill -- -$lanes; exit 130' INT TERM
 while read -r lane word name text; do
 	count "$lane" "$word" "$name" "$text"
-done < <(run_lanes)
+done <"$WORK/results"
+trap - INT TERM
 # A lane that broke off reported results but not the end of its test.
 for key in "${!bad[@]}" "${!ok[@]}"; do
 	bad[$key]+="# the lane ended in the middle"$'\n'
