@@ -130,6 +130,7 @@ struct kvmi_guest {
 struct kvmi_worker {
 	struct kvm_vcpu *vcpu;
 	pthread_t thread;
+	pid_t tid;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	bool running;		/* the thread exists */

@@ -231,6 +231,7 @@ static void *worker_fn(void *arg)
 	int r, err;
 
 	this_run = run;
+	WRITE_ONCE(w->tid, gettid());
 	while (true) {
 		r = __vcpu_run(w->vcpu);
 		err = errno;
