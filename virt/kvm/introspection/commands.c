@@ -166,7 +166,6 @@ static_assert(sizeof(struct kvm_introspection_feature) == 8);
 static bool kvmi_commands_are_sound(void)
 {
 	const struct kvmi_command *cmd;
-	size_t hdr;
 	u16 id;
 
 	for (id = 0; id < KVMI_NUM_MESSAGES; id++) {
@@ -174,9 +173,8 @@ static bool kvmi_commands_are_sound(void)
 		if (!cmd->name && !cmd->handler)
 			continue;
 
-		hdr = cmd->scope == KVMI_SCOPE_VM ? 0 : sizeof(struct kvmi_vcpu_hdr);
 		if (id < KVMI_GET_VERSION || !cmd->name || !cmd->handler ||
-		    hdr + cmd->req_size > KVMI_MAX_MSG_SIZE ||
+		    cmd->req_size > KVMI_MAX_REQ ||
 		    cmd->rpl_size > KVMI_MAX_REPLY ||
 		    fls64(cmd->req_pad) > cmd->req_size ||
 		    (cmd->needs_vcpu && cmd->scope != KVMI_SCOPE_VM)) {

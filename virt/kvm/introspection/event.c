@@ -47,9 +47,9 @@ static int kvmi_take_reply(struct kvm_vcpu *vcpu, struct kvmi_pending_event *ev,
 	}
 	if (ev->action == KVMI_EVENT_ACTION_CRASH)
 		vcpui->crash = true;
+	if (vcpui->set_regs || vcpui->crash)
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 
-	/* For these, and for the jobs behind the reply. */
-	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 	ev->state = KVMI_EVENT_NONE;
 	return ev->action;
 }

@@ -41,8 +41,21 @@ void kvmi_kick(struct kvm_vcpu *vcpu)
 	 */
 	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 	kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
-	kvm_vcpu_kick(vcpu);
-	rcuwait_wake_up(&vcpu->introspection->wait);
+	/* Either it waits for a reply, or it is where KVM knows to find it. */
+	if (!rcuwait_wake_up(&vcpu->introspection->wait))
+		kvm_vcpu_kick(vcpu);
+}
+
+static void kvmi_fill_job(struct kvmi_job *job, struct kvm_vcpu *vcpu,
+			  const struct kvmi_msg_hdr *hdr, const void *data,
+			  size_t size, size_t extended)
+{
+	job->cmd = NULL;
+	job->epoch = vcpu->kvm->introspection->epoch;
+	job->hdr = *hdr;
+	job->silent = false;
+	job->size = size;
+	memcpy(job->data, data, extended);
 }
 
 static struct kvmi_job *kvmi_alloc_job(struct kvm_vcpu *vcpu,
@@ -53,16 +66,19 @@ static struct kvmi_job *kvmi_alloc_job(struct kvm_vcpu *vcpu,
 	struct kvmi_job *job;
 
 	job = kmalloc(struct_size(job, data, extended), GFP_KERNEL_ACCOUNT);
-	if (!job)
-		return NULL;
-
-	job->cmd = NULL;
-	job->epoch = vcpu->kvm->introspection->epoch;
-	job->hdr = *hdr;
-	job->silent = false;
-	job->size = size;
-	memcpy(job->data, data, extended);
+	if (job)
+		kvmi_fill_job(job, vcpu, hdr, data, size, extended);
 	return job;
+}
+
+/* The job for a vCPU's event replies, to be freed with kfree(). */
+struct kvmi_job *kvmi_alloc_reply_job(void)
+{
+	struct kvmi_job *job;
+
+	return kzalloc(struct_size(job, data, sizeof(struct kvmi_event_reply) +
+					      KVMI_MAX_EVENT_REPLY),
+		       GFP_KERNEL_ACCOUNT);
 }
 
 /* Returns 0 or the error to be replied. @req is zero extended by the caller. */
@@ -103,51 +119,57 @@ int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 		     const void *reply, size_t size)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
-	struct kvmi_job *job;
-	bool twice;
 
 	if (size > sizeof(struct kvmi_event_reply) + KVMI_MAX_EVENT_REPLY)
 		return -EPROTO;
+	/* Pairs with the release in kvmi_put_job(). */
+	if (smp_load_acquire(&vcpui->reply_queued))
+		return -EPROTO;
 
-	job = kvmi_alloc_job(vcpu, hdr, reply, size, size);
-	if (!job)
-		return -ENOMEM;
+	kvmi_fill_job(vcpui->reply_job, vcpu, hdr, reply, size, size);
 
 	/* Not counted as a job: a full queue must not lose the reply. */
 	spin_lock(&vcpui->lock);
-	twice = vcpui->reply_queued;
-	if (!twice) {
-		vcpui->reply_queued = true;
-		list_add_tail(&job->link, &vcpui->jobs);
-	}
+	vcpui->reply_queued = true;
+	list_add_tail(&vcpui->reply_job->link, &vcpui->jobs);
 	spin_unlock(&vcpui->lock);
 
-	if (twice) {
-		kfree(job);
-		return -EPROTO;
-	}
-	kvmi_kick(vcpu);
+	/* A vCPU that waits needs no request, and one that was interrupted has it. */
+	if (!rcuwait_wake_up(&vcpui->wait))
+		kvmi_kick(vcpu);
 	return 0;
 }
 
-static struct kvmi_job *kvmi_take_job(struct kvm_vcpu_introspection *vcpui)
+static struct kvmi_job *kvmi_take_job(struct kvm_vcpu *vcpu)
 {
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_job *job;
 
 	spin_lock(&vcpui->lock);
 	job = list_first_entry_or_null(&vcpui->jobs, struct kvmi_job, link);
-	/* A newer session's jobs have to wait until the vCPU has joined it. */
-	if (job && job->epoch != vcpui->epoch)
+	/*
+	 * Those of a session that is over get purged, and a newer session's have to
+	 * wait until the vCPU has joined it.
+	 */
+	if (job && (job->epoch != vcpui->epoch || !kvmi_vcpu_in_session(vcpu)))
 		job = NULL;
 	if (job) {
 		list_del(&job->link);
 		if (job->cmd)
 			vcpui->nr_jobs--;
-		else
-			vcpui->reply_queued = false;
 	}
 	spin_unlock(&vcpui->lock);
 	return job;
+}
+
+static void kvmi_put_job(struct kvm_vcpu_introspection *vcpui,
+			 struct kvmi_job *job)
+{
+	/* Pairs with the acquire in kvmi_queue_reply(). */
+	if (job == vcpui->reply_job)
+		smp_store_release(&vcpui->reply_queued, false);
+	else
+		kfree(job);
 }
 
 static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)
@@ -202,11 +224,11 @@ void kvmi_run_jobs(struct kvm_vcpu *vcpu)
 	struct kvmi_job *job;
 
 	do {
-		job = kvmi_take_job(vcpui);
+		job = kvmi_take_job(vcpu);
 		if (!job)
 			break;
 		kvmi_run_job(vcpu, job);
-		kfree(job);
+		kvmi_put_job(vcpui, job);
 		cond_resched();
 	} while (vcpui->event.state != KVMI_EVENT_REPLIED &&
 		 !signal_pending(current));
@@ -222,10 +244,9 @@ void kvmi_purge_jobs(struct kvm_vcpu *vcpu)
 	spin_lock(&vcpui->lock);
 	list_splice_init(&vcpui->jobs, &purged);
 	vcpui->nr_jobs = 0;
-	vcpui->reply_queued = false;
 	vcpui->pause_requests = 0;
 	spin_unlock(&vcpui->lock);
 
 	list_for_each_entry_safe(job, next, &purged, link)
-		kfree(job);
+		kvmi_put_job(vcpui, job);
 }

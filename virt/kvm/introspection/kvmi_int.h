@@ -39,6 +39,12 @@
 	pr_warn_ratelimited("kvm: introspection of %pU: " fmt, \
 			    &(kvmi)->uuid, ##__VA_ARGS__)
 
+/* Size of the largest message. */
+#define KVMI_MAX_MSG		(sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE)
+
+/* Largest request after the vCPU header, fixed part. */
+#define KVMI_MAX_REQ		512
+
 /* Commands that may wait for one vCPU. */
 #define KVMI_MAX_JOBS		64
 
@@ -65,8 +71,12 @@
  * @vm_events: Events of the VM that the tool switched on. Written by HOOK before
  *	       the receiver runs and then by the receiver, read at any time.
  * @silent: The tool switched replies off. Receiver only.
- * @rx: Message being received. Receiver only.
- * @tx: Reply being built. Receiver only.
+ * @rx: What came from the socket, KVMI_MAX_MSG bytes. Receiver only, as what
+ *	follows.
+ * @rx_pos: Begin of what is unread in @rx.
+ * @rx_end: End of what is in @rx.
+ * @req: A request that had to be extended.
+ * @tx: Reply being built.
  */
 struct kvm_introspection {
 	struct kvm *kvm;
@@ -90,6 +100,9 @@ struct kvm_introspection {
 
 	bool silent;
 	void *rx;
+	size_t rx_pos;
+	size_t rx_end;
+	void *req;
 	void *tx;
 };
 
@@ -143,6 +156,8 @@ struct kvmi_pending_event {
 /**
  * struct kvm_vcpu_introspection - a vCPU of a VM that was ever hooked
  * @lock: Protects @jobs, @nr_jobs, @reply_queued and @pause_requests.
+ * @reply_job: What an event reply is queued as; there is one at most. The receiver's
+ *	       while @reply_queued is false, else the vCPU's.
  * @jobs: Commands and the event reply for this vCPU. Added by the receiver,
  *	  taken by the vCPU, purged by the receiver when the session ends.
  * @nr_jobs: Commands in @jobs.
@@ -166,6 +181,7 @@ struct kvm_vcpu_introspection {
 	spinlock_t lock;
 	struct list_head jobs;
 	unsigned int nr_jobs;
+	struct kvmi_job *reply_job;
 	bool reply_queued;
 	unsigned int pause_requests;
 	struct rcuwait wait;
@@ -281,7 +297,7 @@ static inline bool kvmi_event_allowed(struct kvm_introspection *kvmi, u16 id)
 
 /* socket.c */
 struct socket *kvmi_socket_get(int fd);
-int kvmi_socket_receive(struct socket *sock, void *buf, size_t size);
+int kvmi_socket_receive(struct kvm_introspection *kvmi, size_t size);
 int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
 		     void *buf, size_t size);
 int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
@@ -308,6 +324,7 @@ int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		       size_t size, bool silent);
 int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 		     const void *reply, size_t size);
+struct kvmi_job *kvmi_alloc_reply_job(void);
 bool kvmi_take_pause(struct kvm_vcpu *vcpu);
 void kvmi_run_jobs(struct kvm_vcpu *vcpu);
 bool kvmi_has_jobs(struct kvm_vcpu *vcpu);

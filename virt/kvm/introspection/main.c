@@ -42,13 +42,13 @@ static void kvmi_free(struct kvm_introspection *kvmi)
 	mutex_destroy(&kvmi->send_mutex);
 	mutex_destroy(&kvmi->mutex);
 	kfree(kvmi->tx);
+	kfree(kvmi->req);
 	kfree(kvmi->rx);
 	kfree(kvmi);
 }
 
 static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 {
-	const size_t size = sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE;
 	struct kvm_introspection *kvmi;
 
 	kvmi = kzalloc(sizeof(*kvmi), GFP_KERNEL_ACCOUNT);
@@ -59,9 +59,10 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 	mutex_init(&kvmi->mutex);
 	mutex_init(&kvmi->send_mutex);
 	spin_lock_init(&kvmi->sock_lock);
-	kvmi->rx = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	kvmi->tx = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	if (!kvmi->rx || !kvmi->tx) {
+	kvmi->rx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
+	kvmi->req = kmalloc(KVMI_MAX_REQ, GFP_KERNEL_ACCOUNT);
+	kvmi->tx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
+	if (!kvmi->rx || !kvmi->req || !kvmi->tx) {
 		kvmi_free(kvmi);
 		return NULL;
 	}
@@ -132,6 +133,8 @@ static int kvmi_begin_session(struct kvm_introspection *kvmi,
 	kvmi_policy_reset(kvmi);
 	bitmap_zero(kvmi->vm_events, KVMI_NUM_EVENTS);
 	kvmi->silent = false;
+	kvmi->rx_pos = 0;
+	kvmi->rx_end = 0;
 	kvmi->receiver = receiver;
 	kvmi->hooked = true;
 

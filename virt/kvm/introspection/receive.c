@@ -74,15 +74,38 @@ static struct kvm_vcpu *kvmi_find_vcpu(struct kvm *kvm,
 }
 
 /*
- * Checks a command and fills in @call. Returns 0 or the error to be replied.
- * Extends the request with zeros in place.
+ * Splits a message into its vCPU header, if it has one, and the request after it,
+ * both zero extended.
  */
+static void kvmi_split_request(struct kvm_introspection *kvmi,
+			       const struct kvmi_command *cmd, const void *body,
+			       size_t size, struct kvmi_vcpu_hdr *vcpu_hdr,
+			       struct kvmi_call *call)
+{
+	size_t part = 0;
+
+	if (cmd->scope != KVMI_SCOPE_VM) {
+		part = min(size, sizeof(*vcpu_hdr));
+		memcpy(vcpu_hdr, body, part);
+	}
+
+	call->req = body + part;
+	call->req_size = size - part;
+	if (call->req_size < cmd->req_size) {
+		/* Not in place: the next message may follow. */
+		memset(kvmi->req, 0, cmd->req_size);
+		memcpy(kvmi->req, call->req, call->req_size);
+		call->req = kvmi->req;
+	}
+}
+
+/* Checks a command and fills in @call. Returns 0 or the error to be replied. */
 static int kvmi_check_command(struct kvm_introspection *kvmi,
 			      const struct kvmi_command *cmd,
-			      const struct kvmi_msg_hdr *hdr,
+			      const struct kvmi_msg_hdr *hdr, const void *body,
 			      struct kvmi_call *call)
 {
-	size_t skip = 0, need;
+	struct kvmi_vcpu_hdr vcpu_hdr = { };
 
 	if (!cmd)
 		return -KVM_ENOSYS;
@@ -92,21 +115,12 @@ static int kvmi_check_command(struct kvm_introspection *kvmi,
 	if (!cmd->always && !kvmi_vm_supported(kvmi->kvm))
 		return -KVM_EOPNOTSUPP;
 
-	if (cmd->scope != KVMI_SCOPE_VM)
-		skip = sizeof(struct kvmi_vcpu_hdr);
-
-	need = skip + cmd->req_size;
-	if (hdr->size < need)
-		memset(kvmi->rx + hdr->size, 0, need - hdr->size);
-
-	call->req = kvmi->rx + skip;
-	call->req_size = hdr->size > skip ? hdr->size - skip : 0;
-
+	kvmi_split_request(kvmi, cmd, body, hdr->size, &vcpu_hdr, call);
 	if (!kvmi_padding_is_zero(call->req, cmd->req_pad))
 		return -KVM_EINVAL;
 
 	if (cmd->scope != KVMI_SCOPE_VM) {
-		call->vcpu = kvmi_find_vcpu(kvmi->kvm, kvmi->rx);
+		call->vcpu = kvmi_find_vcpu(kvmi->kvm, &vcpu_hdr);
 		if (!call->vcpu)
 			return -KVM_EINVAL;
 	} else if (cmd->needs_vcpu && cmd->needs_vcpu(kvmi->kvm)) {
@@ -118,13 +132,13 @@ static int kvmi_check_command(struct kvm_introspection *kvmi,
 }
 
 static void kvmi_receive_command(struct kvm_introspection *kvmi,
-				 const struct kvmi_msg_hdr *hdr)
+				 const struct kvmi_msg_hdr *hdr, const void *body)
 {
 	const struct kvmi_command *cmd = kvmi_find_command(hdr->id);
 	struct kvmi_call call = { .kvm = kvmi->kvm, .silent = kvmi->silent };
 	int err;
 
-	err = kvmi_check_command(kvmi, cmd, hdr, &call);
+	err = kvmi_check_command(kvmi, cmd, hdr, body, &call);
 	if (!err) {
 		if (!call.vcpu || cmd->scope == KVMI_SCOPE_VCPU_RECEIVER) {
 			kvmi_call_and_reply(kvmi, kvmi->epoch, cmd, hdr, &call,
@@ -144,56 +158,76 @@ static void kvmi_receive_command(struct kvm_introspection *kvmi,
 }
 
 static int kvmi_receive_reply(struct kvm_introspection *kvmi,
-			      const struct kvmi_msg_hdr *hdr)
+			      const struct kvmi_msg_hdr *hdr, const void *body)
 {
-	const size_t skip = sizeof(struct kvmi_vcpu_hdr);
+	const struct kvmi_vcpu_hdr *vcpu_hdr = body;
 	struct kvm_vcpu *vcpu;
 
-	if (hdr->size < skip + sizeof(struct kvmi_event_reply))
+	if (hdr->size < sizeof(*vcpu_hdr) + sizeof(struct kvmi_event_reply))
 		return -EPROTO;
 
-	vcpu = kvmi_find_vcpu(kvmi->kvm, kvmi->rx);
+	vcpu = kvmi_find_vcpu(kvmi->kvm, vcpu_hdr);
 	if (!vcpu)
 		return -EPROTO;
 
 	kvmi->kvm->stat.kvmi_event_replies++;
-	return kvmi_queue_reply(vcpu, hdr, kvmi->rx + skip, hdr->size - skip);
+	return kvmi_queue_reply(vcpu, hdr, vcpu_hdr + 1,
+				hdr->size - sizeof(*vcpu_hdr));
+}
+
+static int kvmi_receive_body(struct kvm_introspection *kvmi,
+			     const struct kvmi_msg_hdr *hdr, const void *body)
+{
+	int r;
+
+	/* What was sent before a shutdown can still be read, but not run. */
+	if (READ_ONCE(kvmi->closing_epoch) == kvmi->epoch)
+		return -ESHUTDOWN;
+
+	if (hdr->id == KVMI_VCPU_EVENT_REPLY) {
+		r = kvmi_receive_reply(kvmi, hdr, body);
+		if (r)
+			kvmi_warn(kvmi, "event reply %u is malformed, closing the connection\n",
+				  hdr->seq);
+		return r;
+	}
+
+	kvmi->kvm->stat.kvmi_commands++;
+	kvmi_receive_command(kvmi, hdr, body);
+	return 0;
 }
 
 static int kvmi_receive(struct kvm_introspection *kvmi)
 {
 	struct kvmi_msg_hdr hdr;
+	size_t pos;
 	int r;
 
-	r = kvmi_socket_receive(kvmi->sock, &hdr, sizeof(hdr));
+	r = kvmi_socket_receive(kvmi, sizeof(hdr));
 	if (r)
 		return r;
 
+	memcpy(&hdr, kvmi->rx + kvmi->rx_pos, sizeof(hdr));
 	if (hdr.size > KVMI_MAX_MSG_SIZE) {
 		kvmi_warn(kvmi, "message %u of %u bytes is too large, closing the connection\n",
 			  hdr.id, hdr.size);
 		return -EMSGSIZE;
 	}
 
-	r = kvmi_socket_receive(kvmi->sock, kvmi->rx, hdr.size);
+	r = kvmi_socket_receive(kvmi, sizeof(hdr) + hdr.size);
 	if (r)
 		return r;
 
-	/* What was sent before a shutdown can still be read, but not run. */
-	if (READ_ONCE(kvmi->closing_epoch) == kvmi->epoch)
-		return -ESHUTDOWN;
+	pos = kvmi->rx_pos + sizeof(hdr);
+	kvmi->rx_pos = pos + hdr.size;
+	r = kvmi_receive_body(kvmi, &hdr, kvmi->rx + pos);
 
-	if (hdr.id == KVMI_VCPU_EVENT_REPLY) {
-		r = kvmi_receive_reply(kvmi, &hdr);
-		if (r)
-			kvmi_warn(kvmi, "event reply %u is malformed, closing the connection\n",
-				  hdr.seq);
-		return r;
+	/* Nothing unread: start anew, so that the next message needs no move. */
+	if (kvmi->rx_pos == kvmi->rx_end) {
+		kvmi->rx_pos = 0;
+		kvmi->rx_end = 0;
 	}
-
-	kvmi->kvm->stat.kvmi_commands++;
-	kvmi_receive_command(kvmi, &hdr);
-	return 0;
+	return r;
 }
 
 /*

@@ -55,20 +55,35 @@ static struct socket *kvmi_socket_pin(struct kvm_introspection *kvmi, u32 epoch)
 	return sock;
 }
 
-/* Reads exactly @size bytes. For the receiver, which holds the socket. */
-int kvmi_socket_receive(struct socket *sock, void *buf, size_t size)
+/*
+ * Makes at least @size unread bytes available at kvmi->rx + kvmi->rx_pos, and as many
+ * more as there are, so that a short message takes one call into the socket. For the
+ * receiver, which holds the socket.
+ */
+int kvmi_socket_receive(struct kvm_introspection *kvmi, size_t size)
 {
-	struct kvec vec = { .iov_base = buf, .iov_len = size };
 	struct msghdr msg = { };
+	struct kvec vec;
 	int r;
 
-	if (!size)
-		return 0;
+	/* Messages have no alignment in the stream, but structures in memory do. */
+	if (kvmi->rx_pos + size > KVMI_MAX_MSG ||
+	    !IS_ALIGNED(kvmi->rx_pos, sizeof(u64))) {
+		memmove(kvmi->rx, kvmi->rx + kvmi->rx_pos,
+			kvmi->rx_end - kvmi->rx_pos);
+		kvmi->rx_end -= kvmi->rx_pos;
+		kvmi->rx_pos = 0;
+	}
 
-	r = kernel_recvmsg(sock, &msg, &vec, 1, size, MSG_WAITALL);
-	if (r < 0)
-		return r;
-	return r == size ? 0 : -EPIPE;
+	while (kvmi->rx_end - kvmi->rx_pos < size) {
+		vec.iov_base = kvmi->rx + kvmi->rx_end;
+		vec.iov_len = KVMI_MAX_MSG - kvmi->rx_end;
+		r = kernel_recvmsg(kvmi->sock, &msg, &vec, 1, vec.iov_len, 0);
+		if (r <= 0)
+			return r ?: -EPIPE;
+		kvmi->rx_end += r;
+	}
+	return 0;
 }
 
 /* Sockets wake interruptible sleepers only; this one is not. */

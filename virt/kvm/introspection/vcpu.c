@@ -22,10 +22,16 @@ bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu)
 	       READ_ONCE(kvmi->epoch) == vcpu->introspection->epoch;
 }
 
+static void kvmi_vcpu_free(struct kvm_vcpu_introspection *vcpui)
+{
+	kfree(vcpui->reply_job);
+	kfree(vcpui->tx);
+	kfree(vcpui);
+}
+
 /* Called under kvm->lock, for each vCPU of a VM that gets hooked or is. */
 int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu)
 {
-	const size_t size = sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE;
 	struct kvm_vcpu_introspection *vcpui;
 
 	lockdep_assert_held(&vcpu->kvm->lock);
@@ -37,9 +43,10 @@ int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu)
 	if (!vcpui)
 		return -ENOMEM;
 
-	vcpui->tx = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	if (!vcpui->tx) {
-		kfree(vcpui);
+	vcpui->tx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
+	vcpui->reply_job = kvmi_alloc_reply_job();
+	if (!vcpui->tx || !vcpui->reply_job) {
+		kvmi_vcpu_free(vcpui);
 		return -ENOMEM;
 	}
 
@@ -83,8 +90,7 @@ void kvmi_vcpu_destroy(struct kvm_vcpu *vcpu)
 	/* The receiver purged the jobs when it ended. */
 	WARN_ON_ONCE(!list_empty(&vcpui->jobs));
 	vcpu->introspection = NULL;
-	kfree(vcpui->tx);
-	kfree(vcpui);
+	kvmi_vcpu_free(vcpui);
 }
 
 /* Drops what is left of an older session and joins the current one. */
