@@ -6,9 +6,10 @@
 # usage: kernel.sh NAME [make target...]
 #   plain    L1: what the tests run on             off   plain without the option
 #   debug    plain with every checker on           l2    the guest
-#   modules  plain with KVM as modules (for lint)
+#   modules  plain with KVM as modules, and
+#   defconfig  KVM in the configuration of a distribution (both for lint)
 #
-# allnoconfig plus the fragments of harness/configs; a symbol that a fragment
+# allnoconfig (or defconfig) plus the fragments of harness/configs; a symbol that a fragment
 # asks for and that the result does not have is an error.
 
 set -euo pipefail
@@ -18,17 +19,19 @@ NAME=${1:?usage: kernel.sh NAME [make target...]}
 shift
 O=$BUILD/kernel-$NAME
 CONFIGS=$ROOT/harness/configs
-LOG=$LOGS/kernel-$NAME.log
+LOG=${LOG:-$LOGS/kernel-$NAME.log}
 
 kmake() { make -C "$TREE" O="$O" CC='ccache gcc' HOSTCC='ccache gcc' LOCALVERSION= "$@"; }
 
+base=allnoconfig
 case $NAME in
 plain)   fragments=(l1 kvmi) targets=(bzImage) ;;
 debug)   fragments=(l1 debug kvmi) targets=(bzImage) ;;
 off)     fragments=(l1 off) targets=(bzImage) ;;
 l2)      fragments=(l2) targets=(bzImage) ;;
 modules) fragments=(l1 modules kvmi) targets=(vmlinux modules) ;;
-*)       die "kernel.sh: no kernel is called '$NAME' (plain, debug, off, l2, modules)" ;;
+defconfig) base=defconfig fragments=(distribution kvmi) targets=(arch/x86/kvm/) ;;
+*)       die "kernel.sh: no kernel is called '$NAME' (plain, debug, off, l2, modules, defconfig)" ;;
 esac
 [ $# -eq 0 ] || targets=("$@")
 
@@ -41,7 +44,13 @@ configure() {
 		[ "$f" != kvmi ] || [ -f "$TREE/virt/kvm/introspection/Kconfig" ] || continue
 		cat "$CONFIGS/$f.config"
 	done >"$O/fragments.new"
-	KCONFIG_ALLCONFIG=$O/fragments.new kmake allnoconfig
+	if [ $base = allnoconfig ]; then
+		KCONFIG_ALLCONFIG=$O/fragments.new kmake allnoconfig
+	else
+		kmake $base
+		cat "$O/fragments.new" >>"$O/.config"
+		kmake olddefconfig
+	fi
 }
 
 # Symbols whose requested and final values differ. The last request counts.

@@ -14,6 +14,8 @@ mkdir -p "$LOGS"
 # One date for everything that is built, so that equal input gives equal output.
 export KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=kvmi KBUILD_BUILD_HOST=kvmi
 export LC_ALL=C.UTF-8
+# The distribution's tools, with the modules its packages bring.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -40,7 +42,7 @@ need() {
 # step TEXT LOG COMMAND...: run a long step with its output in LOG; say how
 # long it takes, and show the end of the log when it fails.
 step() {
-	local text=$1 log=$2 start=$SECONDS status=0 never ticker
+	local text=$1 log=$2 start=$SECONDS status never ticker
 
 	shift 2
 	mkdir -p "$(dirname "$log")"
@@ -52,7 +54,11 @@ step() {
 		say "   ... $text: $((SECONDS - start)) s"
 	done &
 	ticker=$!
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	# Not as part of a condition, where a function would go on after a failure.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
 	kill "$ticker"
 	wait "$ticker" 2>/dev/null || :
 	exec {never}>&-
