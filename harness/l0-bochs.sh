@@ -26,7 +26,7 @@ image() {
 	# by the model, it would make a second in L1 last fifty real ones.
 	# Bochs reports an XSAVE size for AVX-512 that Linux does not believe.
 	printf '%s\n' 'DEFAULT l1' 'LABEL l1' 'KERNEL bzImage' 'INITRD initrd.gz' \
-		"APPEND console=ttyS0 panic=-1 oops=panic tsc=reliable lpj=1000000 no_timer_check tsc_early_khz=100000 clearcpuid=avx512f kvm.introspection=1 ${APPEND:-}" \
+		"APPEND console=ttyS0,115200 panic=-1 oops=panic tsc=reliable lpj=1000000 no_timer_check tsc_early_khz=100000 clearcpuid=avx512f kvm.introspection=1 ${APPEND:-}" \
 		>"$CD/isolinux.cfg"
 	genisoimage -quiet -J -R -o "$LOGDIR/boot.iso" -b isolinux.bin -c boot.cat \
 		-no-emul-boot -boot-load-size 4 -boot-info-table "$CD"

@@ -35,7 +35,7 @@ fi
 exec timeout --foreground -k 5 "$LIMIT" "$QEMU" -M q35 "${machine[@]}" \
 	-smp "$smp" -m "${MEM:-2048}" -nodefaults -display none -vga none -no-reboot \
 	-kernel "$KERNEL" -initrd "$INITRD" \
-	-append "console=ttyS0 panic=-1 oops=panic kvm.introspection=1 kvmi.root=9p ${APPEND:-}" \
+	-append "console=ttyS0,115200 panic=-1 oops=panic kvm.introspection=1 kvmi.root=9p ${APPEND:-}" \
 	-serial "file:$LOGDIR/console.log" \
 	-serial "file:$LOGDIR/out" \
 	-serial "file:$LOGDIR/results" \
