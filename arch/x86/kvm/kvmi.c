@@ -68,32 +68,29 @@ u8 kvmi_x86_mode(const struct kvm_sregs *sregs)
 	return sregs->cs.db ? 4 : 2;
 }
 
+/* A register that the guest does not have reads as 0. */
+static u64 kvmi_x86_msr(struct kvm_vcpu *vcpu, u32 index)
+{
+	struct msr_data msr = { .index = index, .host_initiated = true };
+
+	return kvm_x86_call(get_msr)(vcpu, &msr) ? 0 : msr.data;
+}
+
+/* Called for every event: what is at hand is not looked up. */
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch)
 {
-	const struct {
-		u32 index;
-		u64 *data;
-	} msrs[] = {
-		{ MSR_IA32_SYSENTER_CS, &arch->msrs.sysenter_cs },
-		{ MSR_IA32_SYSENTER_ESP, &arch->msrs.sysenter_esp },
-		{ MSR_IA32_SYSENTER_EIP, &arch->msrs.sysenter_eip },
-		{ MSR_STAR, &arch->msrs.star },
-		{ MSR_LSTAR, &arch->msrs.lstar },
-		{ MSR_CSTAR, &arch->msrs.cstar },
-		{ MSR_IA32_CR_PAT, &arch->msrs.pat },
-		{ MSR_KERNEL_GS_BASE, &arch->msrs.shadow_gs },
-	};
-	int i;
-
 	kvm_vcpu_get_regs(vcpu, &arch->regs);
 	kvm_vcpu_get_sregs(vcpu, &arch->sregs);
 	arch->mode = kvmi_x86_mode(&arch->sregs);
+	arch->msrs.sysenter_cs = kvmi_x86_msr(vcpu, MSR_IA32_SYSENTER_CS);
+	arch->msrs.sysenter_esp = kvmi_x86_msr(vcpu, MSR_IA32_SYSENTER_ESP);
+	arch->msrs.sysenter_eip = kvmi_x86_msr(vcpu, MSR_IA32_SYSENTER_EIP);
 	arch->msrs.efer = vcpu->arch.efer;
-	/* A register that the guest does not have reads as 0. */
-	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-		if (__kvm_get_msr(vcpu, msrs[i].index, msrs[i].data, true))
-			*msrs[i].data = 0;
-	}
+	arch->msrs.star = kvmi_x86_msr(vcpu, MSR_STAR);
+	arch->msrs.lstar = kvmi_x86_msr(vcpu, MSR_LSTAR);
+	arch->msrs.cstar = kvmi_x86_msr(vcpu, MSR_CSTAR);
+	arch->msrs.pat = vcpu->arch.pat;
+	arch->msrs.shadow_gs = kvmi_x86_msr(vcpu, MSR_KERNEL_GS_BASE);
 }
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)

@@ -16,7 +16,7 @@
 
 #define SAMPLES		101
 #define EXITS		100		/* in one sample */
-#define EVENTS		400
+#define EVENTS		4000
 #define EVENT_SIZE	(sizeof(struct kvmi_msg_hdr) + sizeof(struct kvmi_event) + \
 			 sizeof(struct kvmi_vcpu_event_cr))
 
