@@ -112,7 +112,8 @@ int cli_disconnect(struct cli *cli)
 {
 	int r = CLI_OK;
 
-	if (cli->held_count)
+	/* With the connection the kernel has let go of the vCPUs, too. */
+	if (cli->held_count && kvmintro_fd(cli->k) >= 0)
 		r = pause_release(cli);
 	if (cli->connected && kvmintro_close(cli->k) < 0)
 		r = out_failed(cli, "detach");

@@ -105,7 +105,7 @@ static int fill_buffer(struct kvmintro *k)
 		return kvmintro__break(k, -ECONNRESET, "the connection broke: %s",
 				       strerror(errno));
 	return kvmintro__break(k, -ECONNRESET,
-			       "the connection was closed by the VMM or the kernel: the VM ended, was reset, or refused this tool; see the VMM's messages and the kernel's log");
+			       "the connection was closed by the VMM or the kernel: the VM ended or was reset, another tool took it, or the kernel refused a message; see the VMM's messages and the kernel's log");
 }
 
 /* The first message of the buffer if it is complete, else NULL. */
