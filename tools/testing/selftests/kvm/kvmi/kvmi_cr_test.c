@@ -1,85 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* VCPU_CONTROL_CR and the CR event: what is reported, and what a reply does. */
+#include "kvmi_cr_guest.h"
 #include "kvmi_test_harness.h"
-
-/* What the guest does in one step, beside writing CR0, CR3 and CR4. */
-enum { LMSW = 100, TS_AND_CLTS = 101 };
-
-/* In g->val: the register, the value; then the exception and what is in it now. */
-static void guest_writer(struct kvmi_guest *g)
-{
-	__u64 val;
-	__u8 vec;
-
-	for (__u64 n = 1; ; n++) {
-		guest_wait(g, n);
-		val = READ_ONCE(g->val[1]);
-		vec = 0;
-		switch (READ_ONCE(g->val[0])) {
-		case 0:
-			vec = kvm_asm_safe("mov %%rax, %%cr0", "a"(val));
-			break;
-		case 3:
-			vec = kvm_asm_safe("mov %%rax, %%cr3", "a"(val));
-			break;
-		case 4:
-			vec = kvm_asm_safe("mov %%rax, %%cr4", "a"(val));
-			break;
-		case LMSW:
-			asm volatile("lmsw %w0" : : "a"(val) : "memory");
-			break;
-		case TS_AND_CLTS:
-			asm volatile("mov %0, %%cr0; clts" : : "a"(val) : "memory");
-			break;
-		}
-		g->val[2] = vec;
-		g->val[3] = g->val[0] == 3 ? get_cr3() : g->val[0] == 4 ? get_cr4() : get_cr0();
-		guest_done(g, n);
-	}
-}
-
-static void begin_write(struct kvmi_test *t, int i, __u64 reg, __u64 val)
-{
-	t->guest[i]->val[0] = reg;
-	t->guest[i]->val[1] = val;
-	kvmi_step_begin(t, i);
-}
-
-static void end_write(struct kvmi_test *t, int i, __u64 vector, __u64 in_it_now)
-{
-	kvmi_step_end(t, i);
-	TEST_ASSERT_EQ(t->guest[i]->val[2], vector);
-	TEST_ASSERT_EQ(t->guest[i]->val[3], in_it_now);
-}
-
-static __u64 cr_of(const struct kvm_sregs *s, __u32 cr)
-{
-	return cr == 0 ? s->cr0 : cr == 3 ? s->cr3 : s->cr4;
-}
-
-static __u64 get_cr(struct kvmi_test *t, int i, __u32 cr)
-{
-	struct kvmi_vcpu_get_registers_reply r;
-
-	KVMI_ASSERT_OK(kvmi_get_regs(&t->tool, i, &r));
-	return cr_of(&r.sregs, cr);
-}
-
-static void select_cr(struct kvmi_test *t, int i, __u32 cr)
-{
-	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, i, KVMI_VCPU_EVENT_CR, 1));
-	KVMI_ASSERT_OK(kvmi_control_cr(&t->tool, i, cr, 1));
-}
-
-static void expect_cr(struct kvmi_test *t, int i, __u32 cr, __u64 old, __u64 new,
-		      struct kvmi_event_msg *ev)
-{
-	kvmi_expect_event(&t->tool, i, KVMI_VCPU_EVENT_CR, ev);
-	TEST_ASSERT_EQ(ev->cr.cr, cr);
-	TEST_ASSERT_EQ(ev->cr.old_value, old);
-	TEST_ASSERT_EQ(ev->cr.new_value, new);
-	TEST_ASSERT_EQ(cr_of(&ev->ev.arch.sregs, cr), old);
-}
 
 /* --- one bit, from selecting the register to letting it go ----------------------- */
 
@@ -307,7 +229,7 @@ KVMI_TEST(kvmi_cr, invalid_cr4, guest_writer)
 }
 
 /* Of the four bits that LMSW writes, the one that harms nobody. */
-KVMI_TEST(kvmi_cr, lmsw, guest_writer)
+static void lmsw(struct kvmi_test *t, int how)
 {
 	struct kvmi_event_msg ev;
 	__u64 old;
@@ -315,14 +237,23 @@ KVMI_TEST(kvmi_cr, lmsw, guest_writer)
 	kvmi_run(t, 0);
 	select_cr(t, 0, 0);
 	old = get_cr(t, 0, 0);
-	begin_write(t, 0, LMSW, (old ^ X86_CR0_MP) & 0xf);
-	expect_cr(t, 0, 0, old, old ^ X86_CR0_MP, &ev);
-	kvmi_reply_cr(&t->tool, &ev, old);
-	end_write(t, 0, 0, old);
-	begin_write(t, 0, LMSW, (old ^ X86_CR0_MP) & 0xf);
-	expect_cr(t, 0, 0, old, old ^ X86_CR0_MP, &ev);
-	kvmi_continue(&t->tool, &ev);
-	end_write(t, 0, 0, old ^ X86_CR0_MP);
+	for (int keep = 1; keep >= 0; keep--) {
+		begin_write(t, 0, how, (old ^ X86_CR0_MP) & 0xf);
+		expect_cr(t, 0, 0, old, old ^ X86_CR0_MP, &ev);
+		kvmi_reply_cr(&t->tool, &ev, keep ? old : ev.cr.new_value);
+		end_write(t, 0, 0, keep ? old : ev.cr.new_value);
+	}
+	kvmi_expect_no_event(&t->tool, 0);
+}
+
+KVMI_TEST(kvmi_cr, lmsw, guest_writer)
+{
+	lmsw(t, LMSW);
+}
+
+KVMI_TEST(kvmi_cr, lmsw_from_memory, guest_writer)
+{
+	lmsw(t, LMSW_FROM_MEMORY);
 }
 
 /* Operating systems toggle TS at each task switch: alone it is not reported. */
