@@ -15,23 +15,12 @@ struct shared {
 	__u64 count, cr3_writes;
 };
 
-static void guest_writes_cr3(struct kvmi_guest *g)
-{
-	__u64 cr3 = get_cr3();
-
-	for (__u64 n = 1; ; n++) {
-		WRITE_ONCE(g->count, n);
-		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
-		WRITE_ONCE(g->done, n);
-	}
-}
-
 /* The VMM: runs its guest until it is killed. */
 static void run_vmm(struct shared *shared, int sock)
 {
 	struct kvmi_test t = { };
 
-	t.vm = vm_create_with_one_vcpu(&t.vcpu[0], guest_writes_cr3);
+	t.vm = vm_create_with_one_vcpu(&t.vcpu[0], guest_cr3_writes);
 	kvmi_test_attach(&t, 1);
 	/* Its own session was only to get everything else ready. */
 	TEST_ASSERT_EQ(kvmi_unhook(t.vm->fd), 0);
@@ -40,7 +29,7 @@ static void run_vmm(struct shared *shared, int sock)
 	TEST_ASSERT_EQ(kvmi_feature(t.vm->fd, KVM_INTROSPECTION_COMMAND, -1, 1), 0);
 	TEST_ASSERT_EQ(kvmi_feature(t.vm->fd, KVM_INTROSPECTION_EVENT, -1, 1), 0);
 	close(sock);
-	kvmi_set_guest(&t, 0, guest_writes_cr3);
+	kvmi_set_guest(&t, 0, guest_cr3_writes);
 	kvmi_run(&t, 0);
 	for (;;) {
 		WRITE_ONCE(shared->count, READ_ONCE(t.guest[0]->count));

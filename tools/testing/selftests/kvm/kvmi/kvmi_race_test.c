@@ -36,16 +36,6 @@ static void linger(unsigned int max)
 		sched_yield();
 }
 
-static void guest_writes_cr3(struct kvmi_guest *g)
-{
-	__u64 cr3 = get_cr3();
-
-	for (__u64 n = 1; ; n++) {
-		WRITE_ONCE(g->count, n);
-		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
-	}
-}
-
 static void expect_all_running(struct kvmi_test *t)
 {
 	for (int i = 0; i < t->nr_vcpus; i++) {
@@ -115,7 +105,7 @@ static bool serve(struct kvmi_tool *tool, int n)
 	return true;
 }
 
-KVMI_TEST(kvmi_race, unhook_while_vcpus_raise_events, guest_writes_cr3)
+KVMI_TEST(kvmi_race, unhook_while_vcpus_raise_events, guest_cr3_writes)
 {
 	new_seed();
 	kvmi_run_all(t);
@@ -152,7 +142,7 @@ static void tool_process(int fd)
 	}
 }
 
-KVMI_TEST(kvmi_race, tool_killed_anywhere, guest_writes_cr3)
+KVMI_TEST(kvmi_race, tool_killed_anywhere, guest_cr3_writes)
 {
 	int status, fd;
 	pid_t pid;
@@ -200,7 +190,7 @@ static void *vmm_works(void *arg)
 }
 
 /* Events of both vCPUs, pauses, signals and memory slots: none is lost or doubled. */
-KVMI_TEST(kvmi_race, events_and_the_vmm, guest_writes_cr3)
+KVMI_TEST(kvmi_race, events_and_the_vmm, guest_cr3_writes)
 {
 	struct kvmi_event_msg ev, pause[2];
 	int pauses = 0, crs = 0;

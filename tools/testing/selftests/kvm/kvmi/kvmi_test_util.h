@@ -229,6 +229,8 @@ static inline void guest_done(struct kvmi_guest *g, __u64 n)
 void guest_spin(struct kvmi_guest *g);		/* counts for ever */
 /* Writes CR3 once in each step, with PWT set in odd ones; val[0] is CR3 then. */
 void guest_cr3_steps(struct kvmi_guest *g);
+/* Writes CR3 again and again; both counters grow. */
+void guest_cr3_writes(struct kvmi_guest *g);
 
 /* Skip the whole program, with the reason, on a kernel that cannot be tested. */
 void kvmi_require(void);

@@ -29,6 +29,20 @@ void guest_cr3_steps(struct kvmi_guest *g)
 	}
 }
 
+void guest_cr3_writes(struct kvmi_guest *g)
+{
+	__u64 cr3 = get_cr3();
+
+	for (__u64 n = 1; ; n++) {
+		WRITE_ONCE(g->count, n);
+		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
+		WRITE_ONCE(g->done, n);
+		/* An emulator that does little else than flush its TLB stands still. */
+		for (int i = 0; i < 1000; i++)
+			barrier();
+	}
+}
+
 bool kvmi_param_on(void)
 {
 	return get_kvm_param_bool("introspection");
