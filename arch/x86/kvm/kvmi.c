@@ -34,7 +34,7 @@ unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu)
 
 void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs)
 {
-	kvm_vcpu_get_regs(vcpu, regs);
+	__get_regs(vcpu, regs);
 }
 
 /*
@@ -46,7 +46,7 @@ void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs)
 	struct kvm_queued_exception exception = vcpu->arch.exception;
 	struct kvm_queued_exception vmexit = vcpu->arch.exception_vmexit;
 
-	kvm_vcpu_set_regs(vcpu, regs);
+	__set_regs(vcpu, regs);
 	vcpu->arch.exception = exception;
 	vcpu->arch.exception_vmexit = vmexit;
 }
@@ -79,8 +79,8 @@ static u64 kvmi_x86_msr(struct kvm_vcpu *vcpu, u32 index)
 /* Called for every event: what is at hand is not looked up. */
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch)
 {
-	kvm_vcpu_get_regs(vcpu, &arch->regs);
-	kvm_vcpu_get_sregs(vcpu, &arch->sregs);
+	__get_regs(vcpu, &arch->regs);
+	__get_sregs(vcpu, &arch->sregs);
 	arch->mode = kvmi_x86_mode(&arch->sregs);
 	arch->msrs.sysenter_cs = kvmi_x86_msr(vcpu, MSR_IA32_SYSENTER_CS);
 	arch->msrs.sysenter_esp = kvmi_x86_msr(vcpu, MSR_IA32_SYSENTER_ESP);

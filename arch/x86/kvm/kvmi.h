@@ -5,20 +5,23 @@
 /* What x86 KVM calls when introspection is built in, and what it lends. */
 
 #include <linux/kvm_host.h>
+#include <linux/util_macros.h>
 
 struct kvmi_x86_ops;
 
 /* regs.c: the register ioctls without vcpu_load(). */
-void kvm_vcpu_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
-void kvm_vcpu_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
-void kvm_vcpu_get_sregs(struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
+void __get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+void __set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
+void __get_sregs(struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
 
-#ifdef CONFIG_KVM_INTROSPECTION
-
+/* Only there if introspection is built in. */
 extern const struct kvmi_x86_ops vmx_kvmi_ops;
 extern const struct kvmi_x86_ops svm_kvmi_ops;
 
-#define KVMI_X86_OPS(ops)	.kvmi_ops = &(ops),
+#define KVMI_X86_OPS(ops) \
+	.kvmi_ops = PTR_IF(IS_ENABLED(CONFIG_KVM_INTROSPECTION), &(ops)),
+
+#ifdef CONFIG_KVM_INTROSPECTION
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu);
 
@@ -36,8 +39,6 @@ bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
 bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
 
 #else
-
-#define KVMI_X86_OPS(ops)
 
 static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
 static inline bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)

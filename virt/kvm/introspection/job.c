@@ -122,6 +122,7 @@ int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 
 	if (size > sizeof(struct kvmi_event_reply) + KVMI_MAX_EVENT_REPLY)
 		return -EPROTO;
+
 	/* Pairs with the release in kvmi_put_job(). */
 	if (smp_load_acquire(&vcpui->reply_queued))
 		return -EPROTO;
@@ -165,11 +166,12 @@ static struct kvmi_job *kvmi_take_job(struct kvm_vcpu *vcpu)
 static void kvmi_put_job(struct kvm_vcpu_introspection *vcpui,
 			 struct kvmi_job *job)
 {
-	/* Pairs with the acquire in kvmi_queue_reply(). */
-	if (job == vcpui->reply_job)
+	if (job == vcpui->reply_job) {
+		/* Pairs with the acquire in kvmi_queue_reply(). */
 		smp_store_release(&vcpui->reply_queued, false);
-	else
+	} else {
 		kfree(job);
+	}
 }
 
 static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)

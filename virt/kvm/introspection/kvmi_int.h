@@ -81,16 +81,19 @@
 struct kvm_introspection {
 	struct kvm *kvm;
 
+	/* Of the ioctls */
 	struct mutex mutex;
 	bool hooked;
 	struct task_struct *receiver;
 	uuid_t uuid;
 
+	/* Of the connection */
 	spinlock_t sock_lock;
 	struct socket *sock;
 	u32 epoch;
 	u32 closing_epoch;
 
+	/* Of who has something to send */
 	struct mutex send_mutex;
 	u32 event_seq;
 
@@ -178,6 +181,7 @@ struct kvmi_pending_event {
  * @arch: The architecture's part.
  */
 struct kvm_vcpu_introspection {
+	/* Between the receiver and the vCPU */
 	spinlock_t lock;
 	struct list_head jobs;
 	unsigned int nr_jobs;

@@ -72,9 +72,10 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 /* Return the VM's introspection state, made if need be, or NULL. */
 static struct kvm_introspection *kvmi_get_or_alloc(struct kvm *kvm)
 {
-	struct kvm_introspection *kvmi = smp_load_acquire(&kvm->introspection);
-	struct kvm_introspection *new;
+	struct kvm_introspection *kvmi, *new;
 
+	/* Pairs with the release below. */
+	kvmi = smp_load_acquire(&kvm->introspection);
 	if (kvmi)
 		return kvmi;
 
@@ -217,8 +218,10 @@ static void kvmi_end_session(struct kvm_introspection *kvmi)
 
 void kvmi_unhook(struct kvm *kvm)
 {
-	struct kvm_introspection *kvmi = smp_load_acquire(&kvm->introspection);
+	struct kvm_introspection *kvmi;
 
+	/* Pairs with the release in kvmi_get_or_alloc(). */
+	kvmi = smp_load_acquire(&kvm->introspection);
 	if (!kvmi)
 		return;
 

@@ -40,8 +40,8 @@ int kvmi_cmd_vcpu_get_registers(struct kvmi_call *call)
 		};
 	}
 
-	kvm_vcpu_get_regs(vcpu, &rpl->regs);
-	kvm_vcpu_get_sregs(vcpu, &rpl->sregs);
+	__get_regs(vcpu, &rpl->regs);
+	__get_sregs(vcpu, &rpl->sregs);
 	rpl->mode = kvmi_x86_mode(&rpl->sregs);
 	rpl->msrs.nmsrs = req->nmsrs;
 	call->rpl_size = struct_size(rpl, msrs.entries, req->nmsrs);
