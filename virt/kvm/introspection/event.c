@@ -183,9 +183,14 @@ int kvmi_vcpu_event(struct kvm_vcpu *vcpu, u8 id, const void *data, void *reply)
 			kvmi_vcpu_event_forget(vcpu);
 	}
 
-	/* __kvmi_pre_run() waits for the last reply before the guest runs. */
-	if (WARN_ON_ONCE(vcpui->event.state != KVMI_EVENT_NONE))
+	/*
+	 * __kvmi_pre_run() waits for the last reply before the guest runs. Only the
+	 * emulator goes on without, until it leaves an instruction of several parts.
+	 */
+	if (vcpui->event.state != KVMI_EVENT_NONE) {
+		WARN_ON_ONCE(!vcpui->event.discard);
 		return -ENOTCONN;
+	}
 
 	if (kvmi_send_event(vcpu, id, data, desc->data_size))
 		return -ENOTCONN;
