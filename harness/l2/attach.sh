@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by e2e.sh: a guest whose QEMU knows nothing of introspection.
+# Sourced by e2e.sh: tools that come, go and die, and a guest whose QEMU knows
+# nothing of introspection.
+
+# A tool that dies must not take the guest along.
+test_killed_tool() {
+	run_tool listen "$SOCKET" --wait "$PATIENCE" info >/dev/null || :
+	check "QEMU connects again" same "$STATUS" 0
+	open_tool listen "$SOCKET"
+	ask "info" >/dev/null
+	echo "trace --summary" >&"$TOOL_IN"
+	sleep 1
+	kill -KILL "$TOOL_PROCESS"
+	wait "$TOOL_PROCESS" 2>/dev/null || :
+	check "L2 survives a tool that is killed while it traces" beats_on
+	run_tool listen "$SOCKET" --wait "$PATIENCE" regs --vcpu 1 >/dev/null || :
+	check "and can be introspected again" same "$STATUS" 0
+}
 
 # From init on: emulated hardware makes the kernel complain while it boots.
 no_complaint() {

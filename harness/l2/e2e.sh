@@ -5,15 +5,17 @@
 # command at the other end of its socket. Every figure that the tool shows is
 # compared with what L2 says about itself on its console. Prints TAP.
 #
-# usage: e2e.sh [SECONDS]   how long to follow CR3 writes (10)
+# usage: e2e.sh [SECONDS]   how long to follow CR3 writes (10; on intel 1)
 #
-# packs: harness/l2/guest.sh harness/l2/attach.sh build/tools/kvmi build/l2/initramfs.gz
+# packs: /bin/bash harness/l2/guest.sh harness/l2/attach.sh build/tools/kvmi build/l2/initramfs.gz
 # packs: build/kernel-l2/arch/x86/boot/bzImage
 # packs: build/qemu/bin/qemu-system-x86_64 build/qemu/share/qemu
 
 set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-SECONDS_TRACED=${1:-10}
+SECONDS_TRACED=${1:-10} L2_APPEND=
+# Bochs is slow, and slowest when address spaces change.
+[ "${KVMI_CPU:-amd}" = amd ] || SECONDS_TRACED=${1:-1} L2_APPEND=rest_ms=20
 # shellcheck disable=SC1091
 . "$ROOT/harness/l2/guest.sh"
 # shellcheck disable=SC1091
@@ -128,21 +130,6 @@ test_trace() {
 	note "L2 counted $n changes of its address space meanwhile"
 	check "as many CR3 writes as L2 made" within "$events" $((n * 95 / 100 - 20)) $((n + 12))
 	check "L2 goes on afterwards" beats_on
-}
-
-# A tool that dies must not take the guest along.
-test_killed_tool() {
-	run_tool listen "$SOCKET" --wait "$PATIENCE" info >/dev/null || :
-	check "QEMU connects again" same "$STATUS" 0
-	open_tool listen "$SOCKET"
-	ask "info" >/dev/null
-	echo "trace --summary" >&"$TOOL_IN"
-	sleep 1
-	kill -KILL "$TOOL_PROCESS"
-	wait "$TOOL_PROCESS" 2>/dev/null || :
-	check "L2 survives a tool that is killed while it traces" beats_on
-	run_tool listen "$SOCKET" --wait "$PATIENCE" regs --vcpu 1 >/dev/null || :
-	check "and can be introspected again" same "$STATUS" 0
 }
 
 trap finish EXIT

@@ -11,7 +11,7 @@ INITRD=$ROOT/build/l2/initramfs.gz
 PATIENCE=${PATIENCE:-120}
 DONE='<done>'
 
-count=0 failed=0 guests=()
+count=0 failed=0 guests=() PID=
 
 note() { printf '# %s\n' "$*"; }
 
@@ -34,7 +34,6 @@ check() {
 same() { [ -n "$1" ] && [ "$1" = "$2" ]; }
 within() { [ -n "$1" ] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; }
 says() { grep -qE -- "$1" <<<"$OUT"; }
-
 # await FILE PATTERN: until a line appears.
 await() {
 	local i
@@ -60,7 +59,7 @@ start_guest() {
 	# at first, as on a busy machine, KVM does not arm that one.
 	"$qemu" -accel kvm -cpu host,-tsc-deadline -smp 2 -m 256 -nodefaults -display none -no-reboot \
 		-kernel "$KERNEL" -initrd "$INITRD" \
-		-append "console=ttyS0 panic=-1 oops=panic ${L2_APPEND:-}" \
+		-append "console=ttyS0 panic=-1 oops=panic $L2_APPEND" \
 		-serial "file:$CONSOLE" "$@" </dev/null >"$RUN/$name.qemu" 2>&1 &
 	PID=$!
 	guests+=("$name")
@@ -72,6 +71,7 @@ stop_guest() {
 	kill "$PID" 2>/dev/null || note "QEMU ended by itself"
 	wait "$PID" || status=$?
 	note "QEMU's exit status: $status"
+	PID=
 }
 
 # fact KEY: what L2 said last about KEY. \r ends the lines of a console.
@@ -101,24 +101,25 @@ open_tool() {
 # is shown, and is in $OUT. When the tool is gone, $OUT stays empty, and what is
 # checked next fails.
 ask() {
-	local line left=$#
+	local line
 
 	OUT=
 	for line in "$@"; do
-		note "> $line"
 		{ echo "$line" >&"$TOOL_IN"; } 2>/dev/null || note "the tool is gone"
 	done
+	note "> $1"
 	while { IFS= read -r -t "$PATIENCE" line <&"$TOOL_OUT"; } 2>/dev/null; do
 		if [ "$line" = "$DONE" ]; then
-			left=$((left - 1))
-			[ $left -gt 0 ] || return 0
+			shift
+			[ $# -gt 0 ] || return 0
+			note "> $1"
 			continue
 		fi
 		case $line in "kvmi: waiting"*) continue ;; esac
 		note "    $line"
 		OUT+=$line$'\n'
 	done
-	note "the tool ended, or did not answer within $PATIENCE s"
+	note "the tool ended, or did not answer in time"
 }
 
 close_tool() {
@@ -140,7 +141,7 @@ run_tool() {
 finish() {
 	local name
 
-	kill "$PID" 2>/dev/null || note "QEMU ended by itself"
+	[ -z "$PID" ] || stop_guest
 	for name in "${guests[@]}"; do
 		sed "s/\r$//; s/^/console $name|/" "$RUN/$name.console" "$RUN/$name.qemu"
 	done

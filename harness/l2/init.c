@@ -39,6 +39,7 @@ struct page {
 };
 
 static struct page *page;
+static long rest_ms = 2;
 
 static void say(const char *fmt, ...)
 {
@@ -190,7 +191,7 @@ static void hand_on(int in, int out)
 static void lead(int cpu, int in, int out)
 {
 	/* Slow enough that the guest is mostly idle, as guests are. */
-	const struct timespec rest = { .tv_nsec = 2000000 };
+	const struct timespec rest = { .tv_nsec = rest_ms * 1000000 };
 	char token;
 
 	if (read(in, &token, 1) != 1)
@@ -260,6 +261,9 @@ int main(void)
 	double next;
 
 	set_up();
+	/* The kernel passes on parameters that it does not know. */
+	if (getenv("rest_ms"))
+		rest_ms = strtol(getenv("rest_ms"), NULL, 10);
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (cpus > MAX_CPUS)
 		cpus = MAX_CPUS;

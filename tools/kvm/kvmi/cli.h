@@ -23,8 +23,10 @@ struct cli {
 	/* Commands come from a file: they share one connection. */
 	bool batch;
 
-	/* How to connect. Nothing is connected before a command's own
-	 * arguments are known to be good. */
+	/*
+	 * How to connect. Nothing is connected before a command's own arguments
+	 * are known to be good.
+	 */
 	enum cli_how how;
 	const char *socket;
 	const char *key_file;

@@ -42,7 +42,7 @@ static pid_t read_pidfile(const char *path)
 		return -1;
 	}
 	if (!flock(fd, LOCK_SH | LOCK_NB))
-		out_error("%s: the process that held the pause is gone, so the VM runs; remove the file",
+		out_error("%s: who held the pause is gone, so the VM runs; remove the file",
 			  path);
 	else if (read(fd, text, sizeof(text) - 1) <= 0 || atoi(text) <= 1)
 		out_error("%s: no process id in it", path);

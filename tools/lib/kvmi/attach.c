@@ -25,7 +25,8 @@ static int process_failed(struct kvmintro *k, pid_t pid, int err)
 		return kvmintro__fail(k, -ESRCH, "there is no process %d", pid);
 	case EPERM:
 	case EACCES:
-		return kvmintro__fail(k, -EPERM, "process %d may not be inspected: CAP_SYS_PTRACE is missing, run this as root",
+		return kvmintro__fail(k, -EPERM,
+				      "process %d may not be inspected: CAP_SYS_PTRACE is missing, run this as root",
 				      pid);
 	default:
 		return kvmintro__fail(k, -err, "process %d: %s", pid,
@@ -79,13 +80,16 @@ static int choose_vm(struct kvmintro *k, pid_t pid, int vm)
 	if (count < 0)
 		return count;
 	if (!count)
-		return kvmintro__fail(k, -ENODEV, "process %d has no VM of KVM; it is no VMM, or it does not use KVM",
+		return kvmintro__fail(k, -ENODEV,
+				      "process %d has no VM of KVM; it is no VMM, or it does not use KVM",
 				      pid);
 	if (vm < 0 && count > 1)
-		return kvmintro__fail(k, -ENOTUNIQ, "process %d has %d VMs; choose one by its index, 0 to %d",
+		return kvmintro__fail(k, -ENOTUNIQ,
+				      "process %d has %d VMs; choose one by its index, 0 to %d",
 				      pid, count, count - 1);
 	if (vm >= count)
-		return kvmintro__fail(k, -ENODEV, "process %d has %d VM(s); the index counts from 0",
+		return kvmintro__fail(k, -ENODEV,
+				      "process %d has %d VM(s); the index counts from 0",
 				      pid, count);
 	return fds[vm < 0 ? 0 : vm];
 }
@@ -110,17 +114,22 @@ static int hook_failed(struct kvmintro *k, int err)
 {
 	switch (err) {
 	case EEXIST:
-		return kvmintro__fail(k, -EEXIST, "the VM is introspected already, or a tool ended without detaching: end that tool, or attach with force");
+		return kvmintro__fail(k, -EEXIST,
+				      "the VM is introspected already, or a tool ended without detaching: end that tool, or attach with force");
 	case EPERM:
-		return kvmintro__fail(k, -EPERM, "introspection is switched off: load kvm with introspection=1, or boot with kvm.introspection=1");
+		return kvmintro__fail(k, -EPERM,
+				      "introspection is switched off: load kvm with introspection=1, or boot with kvm.introspection=1");
 	case EOPNOTSUPP:
-		return kvmintro__fail(k, -EOPNOTSUPP, "the VM's memory or state is protected from the host and cannot be introspected");
+		return kvmintro__fail(k, -EOPNOTSUPP,
+				      "the VM's memory or state is protected from the host and cannot be introspected");
 	case ENOTTY:
 	case EIO:
 		/* Without introspection KVM refuses every other process. */
 		if (access(PARAMETER, F_OK) < 0)
-			return kvmintro__fail(k, -ENOTTY, "this kernel has no KVM introspection: boot one with CONFIG_KVM_INTROSPECTION=y");
-		return kvmintro__fail(k, -EPERM, "KVM refuses another process than the VMM: CAP_SYS_PTRACE is missing, run this as root");
+			return kvmintro__fail(k, -ENOTTY,
+					      "this kernel has no KVM introspection: boot one with CONFIG_KVM_INTROSPECTION=y");
+		return kvmintro__fail(k, -EPERM,
+				      "KVM refuses another process than the VMM: CAP_SYS_PTRACE is missing, run this as root");
 	default:
 		return kvmintro__fail(k, -err, "the VM cannot be hooked: %s",
 				      strerror(err));

@@ -36,7 +36,8 @@ static int take_reply(struct kvmintro *k, const struct command *c)
 	size_t size;
 
 	if (hdr->size < sizeof(ec))
-		return kvmintro__break(k, -EPROTO, "%s: the kernel's reply has %u bytes and no error code",
+		return kvmintro__break(k, -EPROTO,
+				       "%s: the kernel's reply has %u bytes and no error code",
 				       kvmintro_command_name(c->id), hdr->size);
 
 	memcpy(&ec, hdr + 1, sizeof(ec));
@@ -56,7 +57,8 @@ static int take_reply(struct kvmintro *k, const struct command *c)
 	if (ec.err)
 		return kvmintro__command_failed(k, c->id, ec.err);
 	if (size < c->reply_min)
-		return kvmintro__fail(k, -EPROTO, "%s: the kernel sent %zu bytes of %zu; it may be of another version",
+		return kvmintro__fail(k, -EPROTO,
+				      "%s: the kernel sent %zu bytes of %zu; it may be of another version",
 				      kvmintro_command_name(c->id), size,
 				      c->reply_min);
 	return 0;
@@ -70,7 +72,8 @@ static int no_reply(struct kvmintro *k, const struct command *c, int err)
 	if (err != -ETIMEDOUT)
 		return err;
 	if (c->has_vcpu)
-		return kvmintro__fail(k, err, "%s: no answer from vCPU %u within %d ms; is the VM stopped in its VMM?",
+		return kvmintro__fail(k, err,
+				      "%s: no answer from vCPU %u within %d ms; is the VM stopped in its VMM?",
 				      kvmintro_command_name(c->id), c->vcpu,
 				      k->timeout);
 	return kvmintro__fail(k, err, "%s: no answer from the kernel within %d ms",
@@ -98,7 +101,8 @@ int kvmintro__await(struct kvmintro *k, const struct command *c)
 
 	hdr = kvmintro__message(k);
 	if (hdr->id != c->id || hdr->seq != k->seq)
-		return kvmintro__break(k, -EPROTO, "the kernel answered command %u number %u, but %u number %u was asked",
+		return kvmintro__break(k, -EPROTO,
+				       "the kernel answered command %u number %u, but %u number %u was asked",
 				       hdr->id, hdr->seq, c->id, k->seq);
 	return take_reply(k, c);
 }
@@ -137,7 +141,8 @@ int kvmintro__command(struct kvmintro *k, const struct command *c)
 	if (k->fd < 0)
 		return kvmintro__fail(k, -ENOTCONN, "there is no connection");
 	if ((k->batching || k->quiet) && (c->query || c->reply_size))
-		return kvmintro__fail(k, -EBUSY, "%s has reply data and cannot be used while replies are off",
+		return kvmintro__fail(k, -EBUSY,
+				      "%s has reply data and cannot be used while replies are off",
 				      kvmintro_command_name(c->id));
 
 	size = build(k, c, msg);

@@ -26,7 +26,7 @@ static const struct {
 	const char *text;
 } codes[] = {
 	{ -KVM_EPERM, -EPERM,
-	  "not allowed by the VMM (QEMU: the properties command= and event= of its introspection object)" },
+	  "not allowed by the VMM (QEMU: command= and event= of its introspection object)" },
 	{ -KVM_ENOENT, -ENOENT, "nothing is there" },
 	{ -KVM_E2BIG, -E2BIG, "too much for one message" },
 	{ -KVM_EAGAIN, -EAGAIN, "not now, try again" },

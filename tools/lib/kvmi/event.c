@@ -58,7 +58,8 @@ int kvmintro__queue_event(struct kvmintro *k, const struct kvmi_msg_hdr *hdr)
 		return kvmintro__break(k, -ENOMEM, "no memory for an event");
 	if (parse_event(&node->event, hdr) < 0) {
 		free(node);
-		return kvmintro__break(k, -EPROTO, "the kernel sent an event of %u bytes that contradicts itself",
+		return kvmintro__break(k, -EPROTO,
+				       "the kernel sent an event of %u bytes that contradicts itself",
 				       hdr->size);
 	}
 	node->next = NULL;
@@ -109,7 +110,8 @@ int kvmintro_wait_event(struct kvmintro *k, int timeout,
 		if (r < 0)
 			return r;
 		if (!r)
-			return kvmintro__break(k, -EPROTO, "the kernel sent a reply (id %u) that nobody asked for",
+			return kvmintro__break(k, -EPROTO,
+					       "the kernel sent a reply (id %u) that nobody asked for",
 					       kvmintro__message(k)->id);
 	}
 	take_event(k, event);
@@ -136,7 +138,8 @@ int kvmintro_reply_event(struct kvmintro *k, const struct kvmintro_event *event,
 	if (k->fd < 0)
 		return kvmintro__fail(k, -ENOTCONN, "there is no connection");
 	if (!kvmintro_event_needs_reply(event) || size > sizeof(msg.data))
-		return kvmintro__fail(k, -EINVAL, "this event takes no answer, or not one of %zu bytes",
+		return kvmintro__fail(k, -EINVAL,
+				      "this event takes no answer, or not one of %zu bytes",
 				      size);
 
 	msg.hdr.id = KVMI_VCPU_EVENT_REPLY;

@@ -65,10 +65,12 @@ static int read_exactly(struct kvmintro *k, void *buf, size_t size,
 			continue;
 		}
 		if (!n || (errno != EAGAIN && errno != EINTR))
-			return kvmintro__break(k, -ECONNRESET, "the VMM closed the connection during the handshake");
+			return kvmintro__break(k, -ECONNRESET,
+					       "the VMM closed the connection during the handshake");
 		r = kvmintro__wait(k, k->fd, POLLIN, deadline);
 		if (r == -ETIMEDOUT)
-			return kvmintro__break(k, r, "what connected does not introduce itself; is it QEMU with an introspection object?");
+			return kvmintro__break(k, r,
+					       "what connected does not introduce itself; is it QEMU with an introspection object?");
 		if (r < 0)
 			return r;
 	}
@@ -101,7 +103,8 @@ static int receive_hello(struct kvmintro *k, int64_t deadline)
 	if (r < 0)
 		return r;
 	if (hello.struct_size < HELLO_MIN || hello.struct_size > HELLO_MAX)
-		return kvmintro__break(k, -EPROTO, "what connected announces %u bytes, not %d to %d; it is no VMM with introspection",
+		return kvmintro__break(k, -EPROTO,
+				       "what connected announces %u bytes, not %d to %d; it is no VMM with introspection",
 				       hello.struct_size, HELLO_MIN, HELLO_MAX);
 
 	size = hello.struct_size < sizeof(hello) ? hello.struct_size :
@@ -146,7 +149,8 @@ static int settle(struct kvmintro *k)
 
 	r = kvmintro_get_version(k, &version, NULL);
 	if (r == -ECONNRESET)
-		return kvmintro__fail(k, r, "the VMM refused this tool: a wrong key, or a kernel without introspection; see the VMM's messages");
+		return kvmintro__fail(k, r,
+				      "the VMM refused this tool: a wrong key, or a kernel without introspection; see the VMM's messages");
 	if (r < 0)
 		return r;
 

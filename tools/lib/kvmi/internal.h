@@ -31,8 +31,10 @@ struct kvmintro {
 	int cancel_fd;
 	int timeout;
 
-	/* Number of the last command and whether its reply is waited for; replies
-	 * to come that nobody waits for; the kernel's replies are switched off. */
+	/*
+	 * Number of the last command and whether its reply is waited for; replies
+	 * to come that nobody waits for; the kernel's replies are switched off.
+	 */
 	uint32_t seq;
 	bool awaiting;
 	unsigned int stale;
@@ -69,8 +71,10 @@ struct command {
 	size_t body_size;
 	const void *tail;
 	size_t tail_size;
-	/* Where the data of the reply go; fewer than reply_min are an error,
-	 * what is missing to reply_size is zeroed, surplus is dropped. */
+	/*
+	 * Where the data of the reply go; fewer than reply_min are an error, what
+	 * is missing to reply_size is zeroed, surplus is dropped.
+	 */
 	void *reply;
 	size_t reply_size;
 	size_t reply_min;

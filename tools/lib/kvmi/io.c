@@ -134,7 +134,8 @@ static int check_size(struct kvmintro *k)
 	const struct kvmi_msg_hdr *hdr = (const void *)k->rx;
 
 	if (k->fill >= sizeof(*hdr) && hdr->size > KVMI_MAX_MSG_SIZE)
-		return kvmintro__break(k, -EPROTO, "the kernel sent a message of %u bytes, more than the %zu of the protocol",
+		return kvmintro__break(k, -EPROTO,
+				       "the kernel sent a message of %u bytes, more than the %zu of the protocol",
 				       hdr->size, KVMI_MAX_MSG_SIZE);
 	return 0;
 }
@@ -200,7 +201,8 @@ int kvmintro__send(struct kvmintro *k, const void *data, size_t size)
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return kvmintro__break(k, -ECONNRESET, "the connection was closed by the VMM or the kernel: %s",
+			return kvmintro__break(k, -ECONNRESET,
+					       "the connection was closed by the VMM or the kernel: %s",
 					       strerror(errno));
 
 		events = POLLOUT;
@@ -210,7 +212,7 @@ int kvmintro__send(struct kvmintro *k, const void *data, size_t size)
 		/* Half a message is out: nothing sensible can follow. */
 		if (r < 0 && k->fd >= 0)
 			return kvmintro__break(k, r, "the kernel does not read: %s",
-					       r == -ECANCELED ? "interrupted" : "no progress in time");
+					       r == -ECANCELED ? "interrupted" : "timeout");
 		if (r < 0)
 			return r;
 		if (r & ~POLLOUT) {

@@ -65,7 +65,8 @@ static int clear_path(struct kvmintro *k, const union address *a)
 	if (fd < 0)
 		return kvmintro__fail(k, -errno, "socket: %s", strerror(errno));
 	if (!connect(fd, &a->any, sizeof(a->un)) || errno == EAGAIN)
-		r = kvmintro__fail(k, -EADDRINUSE, "another process listens on %s; end it or choose another path",
+		r = kvmintro__fail(k, -EADDRINUSE,
+				   "another process listens on %s; end it or choose another path",
 				   path);
 	else if (errno != ECONNREFUSED)
 		r = kvmintro__fail(k, -errno, "%s: %s", path, strerror(errno));
@@ -96,8 +97,9 @@ int kvmintro_listen(struct kvmintro *k, const char *address)
 	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return kvmintro__fail(k, -errno, "no socket for '%s': %s%s", address,
-				      strerror(errno), a.any.sa_family == AF_VSOCK ?
-				      "; does the kernel have vsock (module vsock_loopback or vhost_vsock)?" : "");
+				      strerror(errno),
+				      a.any.sa_family == AF_VSOCK ?
+				      "; does the kernel have vsock (vhost_vsock)?" : "");
 	if (bind(fd, &a.any, len) < 0 || listen(fd, 1) < 0) {
 		r = kvmintro__fail(k, -errno, "cannot listen on '%s': %s", address,
 				   strerror(errno));

@@ -41,7 +41,8 @@ int kvmintro_get_registers(struct kvmintro *k, uint16_t vcpu,
 				      count, KVMINTRO_MAX_MSRS);
 	r = kvmintro__command(k, &c);
 	if (r == -EINVAL && count)
-		return kvmintro__fail(k, r, "an MSR does not exist for this guest, or there is no vCPU %u",
+		return kvmintro__fail(k, r,
+				      "an MSR does not exist for this guest, or there is no vCPU %u",
 				      vcpu);
 	if (r < 0)
 		return r;
@@ -70,7 +71,8 @@ int kvmintro_set_registers(struct kvmintro *k, uint16_t vcpu,
 	int r = kvmintro__command(k, &c);
 
 	if (r == -EOPNOTSUPP)
-		return kvmintro__fail(k, r, "vCPU %u does not wait for the answer to an event: pause it first",
+		return kvmintro__fail(k, r,
+				      "vCPU %u does not wait for the answer to an event: pause it first",
 				      vcpu);
 	return r;
 }

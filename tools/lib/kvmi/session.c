@@ -96,7 +96,8 @@ int kvmintro_close(struct kvmintro *k)
 	int r = kvmintro__disconnect(k);
 
 	if (r < 0)
-		r = kvmintro__fail(k, r, "the VM could not be unhooked: %s; attach with force to take it",
+		r = kvmintro__fail(k, r,
+				   "the VM could not be unhooked: %s; attach with force to take it",
 				   strerror(-r));
 	kvmintro__drop_events(k);
 	kvmintro_batch_cancel(k);

@@ -121,7 +121,8 @@ int kvmintro_translate(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
 	if (r < 0)
 		return r;
 	if (reply.gpa == ~0ULL)
-		return kvmintro__fail(k, -EFAULT, "virtual address %#llx is not mapped in the address space that vCPU %u uses now",
+		return kvmintro__fail(k, -EFAULT,
+				      "virtual address %#llx is not mapped in the address space that vCPU %u uses now",
 				      (unsigned long long)gva, vcpu);
 	*gpa = reply.gpa;
 	return 0;

@@ -83,6 +83,8 @@ expect "only the summary" absent 'rip'
 vm 0 "trace of another register" '^0 events' trace --cr 0,4 --duration 0.1
 
 "$FAKE" s & pid=$!
+# Not the file of the command before: it is what shows that the trace runs.
+rm out
 "$KVMI" listen s --wait 10 trace >out 2>err & tool=$!
 for _ in $(seq 500); do [ -s out ] && break; sleep 0.02; done
 kill -TERM $tool

@@ -46,7 +46,7 @@ static void interleaved(void)
 	   "events between request and reply");
 	ok(kvmintro_pending_events(k) == 100, "they are kept");
 	for (i = 1; i <= 101; i++) {
-		if (kvmintro_wait_event(k, 100, &ev) == 1 && ev.seq == (unsigned)i &&
+		if (kvmintro_wait_event(k, 100, &ev) == 1 && (int)ev.seq == i &&
 		    ev.vcpu == i % 2 && ev.id == KVMI_VCPU_EVENT_PAUSE &&
 		    ev.arch.regs.rip == 0x1000u + i)
 			good++;
@@ -116,8 +116,8 @@ static void closed(void)
 	ok(*kvmintro_error(k), "with a message");
 	ok(kvmintro_get_vcpu_count(k, &count) == -ENOTCONN, "stays closed");
 	ok(kvmintro_fd(k) == -1, "no descriptor");
-	ok(kvmintro_continue(k, &(struct kvmintro_event){ .id = KVMI_VCPU_EVENT_PAUSE }) == -ENOTCONN,
-	   "nothing to answer to");
+	ev.id = KVMI_VCPU_EVENT_PAUSE;
+	ok(kvmintro_continue(k, &ev) == -ENOTCONN, "nothing to answer to");
 	peer_close(k, -1);
 
 	/* In the middle of a message. */
