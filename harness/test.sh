@@ -64,7 +64,7 @@ run_lane() {
 		host_lane "$file"
 	else
 		harness/lane.sh "$cpu" "${parameters#:}" "$file" </dev/null
-	fi | sed -u "s|^|$lane |"
+	fi | sed -u "s|^|${DEBUG:+debug-}$lane |"
 }
 
 # The lanes of one CPU share nothing with those of the other but this machine.
