@@ -34,7 +34,7 @@ static int collect(struct cli *cli, size_t count)
 	while (cli->held_count < count) {
 		r = kvmintro_wait_event(cli->k, EVENT_TIMEOUT, &ev);
 		if (!r) {
-			out_error("pause: %zu of %zu vCPUs did not stop in %d s; is the VM stopped?",
+			out_error("pause: %zu of %zu vCPUs went on for %d s; is the VM stopped?",
 				  count - cli->held_count, count,
 				  EVENT_TIMEOUT / 1000);
 			return CLI_FAILED;
