@@ -20,6 +20,7 @@
 
 /* The VMM: a VM with a running vCPU, not hooked. */
 FIXTURE(kvmi_attach) { struct kvmi_test t; };
+
 FIXTURE_SETUP(kvmi_attach)
 {
 	kvmi_test_setup(&self->t, 1);
@@ -27,6 +28,7 @@ FIXTURE_SETUP(kvmi_attach)
 	kvmi_tool_close(&self->t.tool);
 	kvmi_run(&self->t, 0);
 }
+
 FIXTURE_TEARDOWN(kvmi_attach) { kvmi_test_teardown(&self->t); }
 
 #define CASE(name) TEST_F_TIMEOUT(kvmi_attach, name, KVMI_TEST_TIMEOUT_S)
@@ -122,7 +124,8 @@ static void other_ioctls(int vm_fd)
 	for (int hooked = 0; hooked < 2; hooked++) {
 		for (int i = 0; i < ARRAY_SIZE(cmds); i++)
 			TEST_ASSERT(ioctl(vm_fd, cmds[i], 0) == -1 && errno == EIO,
-				    "ioctl %#lx from a foreign process, hooked %d", cmds[i], hooked);
+				    "ioctl %#lx from a foreign process, hooked %d", cmds[i],
+				    hooked);
 		if (!hooked)
 			kvmi_hook(vm_fd);
 	}

@@ -50,8 +50,8 @@ BAD(pause_retry, r->reply.action = KVMI_EVENT_ACTION_RETRY);
 BAD(cr_retry, r->reply.action = KVMI_EVENT_ACTION_RETRY, .cr = true);
 BAD(action_out_of_range, r->reply.action = 3);
 BAD(action_255, r->reply.action = 255, .cr = true);
-BAD(second_reply, , .twice = true);
-BAD(cr_second_reply, , .cr = true, .twice = true);
+BAD(second_reply, (void)r, .twice = true);
+BAD(cr_second_reply, (void)r, .cr = true, .twice = true);
 BAD(nobody_waits, r->hdr.seq = 1, .no_event = true);
 
 /* Writes CR3 in its first step; what it wrote must be there afterwards. */

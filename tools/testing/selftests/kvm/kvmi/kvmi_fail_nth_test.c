@@ -98,6 +98,7 @@ static bool try_nth(struct kvmi_test *t, int n, int (*op)(struct kvmi_test *), i
 }
 
 FIXTURE(kvmi_fail_nth) { struct kvmi_test t; };
+
 FIXTURE_SETUP(kvmi_fail_nth)
 {
 	const char *reason = prepare_faults();
@@ -107,6 +108,7 @@ FIXTURE_SETUP(kvmi_fail_nth)
 	own_fault = open_fault(gettid());
 	kvmi_test_setup(&self->t, 2);
 }
+
 FIXTURE_TEARDOWN(kvmi_fail_nth) { kvmi_test_teardown(&self->t); }
 
 #define CASE(name) TEST_F_TIMEOUT(kvmi_fail_nth, name, KVMI_TEST_TIMEOUT_S)

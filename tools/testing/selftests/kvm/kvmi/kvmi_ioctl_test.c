@@ -16,7 +16,9 @@
 
 /* These run whatever the module parameter says. */
 FIXTURE(kvmi_param) { struct kvm_vm *vm; };
+
 FIXTURE_SETUP(kvmi_param) { self->vm = vm_create_barebones(); }
+
 FIXTURE_TEARDOWN(kvmi_param) { kvm_vm_free(self->vm); }
 
 TEST_F_TIMEOUT(kvmi_param, capability_follows_parameter, KVMI_TEST_TIMEOUT_S)
@@ -40,6 +42,7 @@ TEST_F_TIMEOUT(kvmi_param, ioctls_follow_parameter, KVMI_TEST_TIMEOUT_S)
 }
 
 FIXTURE(kvmi_ioctl) { struct kvm_vm *vm; int fd; };
+
 FIXTURE_SETUP(kvmi_ioctl)
 {
 	if (!kvmi_param_on())
@@ -47,6 +50,7 @@ FIXTURE_SETUP(kvmi_ioctl)
 	self->vm = vm_create_barebones();
 	self->fd = self->vm->fd;
 }
+
 FIXTURE_TEARDOWN(kvmi_ioctl)
 {
 	kvmi_unhook(self->fd);

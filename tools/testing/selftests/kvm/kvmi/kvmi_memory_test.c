@@ -216,6 +216,7 @@ KVMI_TEST(kvmi_memory, dirty_bitmap, guest_spin)
 #define RING		1024
 
 FIXTURE(kvmi_dirty_ring) { struct kvmi_test t; };
+
 FIXTURE_SETUP(kvmi_dirty_ring)
 {
 	struct kvmi_test *t = &self->t;
@@ -228,6 +229,7 @@ FIXTURE_SETUP(kvmi_dirty_ring)
 	t->vcpu[0] = vm_vcpu_add(t->vm, 0, guest_spin);
 	kvmi_test_attach(t, 1);
 }
+
 FIXTURE_TEARDOWN(kvmi_dirty_ring) { kvmi_test_teardown(&self->t); }
 
 TEST_F_TIMEOUT(kvmi_dirty_ring, write_is_recorded, KVMI_TEST_TIMEOUT_S)

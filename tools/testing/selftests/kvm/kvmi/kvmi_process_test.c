@@ -96,11 +96,11 @@ static void next_write(struct kvmi_tool *tool, struct kvmi_event_msg *ev)
 	kvmi_expect_event(tool, 0, KVMI_VCPU_EVENT_CR, ev);
 }
 
-static void kill_vmm(FIXTURE_DATA(kvmi_process) *self, struct kvmi_tool *tool)
+static void kill_vmm(pid_t *vmm, struct kvmi_tool *tool)
 {
-	kill(self->vmm, SIGKILL);
-	expect_killed(self->vmm, "the VMM does not die");
-	self->vmm = 0;
+	kill(*vmm, SIGKILL);
+	expect_killed(*vmm, "the VMM does not die");
+	*vmm = 0;
 	kvmi_expect_closed(tool);
 }
 
@@ -114,7 +114,7 @@ CASE(vmm_killed_while_its_vcpu_waits)
 	kvmi_tool_init(&tool, self->sock);
 	start_events(&tool);
 	next_write(&tool, &ev);
-	kill_vmm(self, &tool);
+	kill_vmm(&self->vmm, &tool);
 }
 
 CASE(vmm_killed_while_its_vcpu_is_paused)
@@ -125,7 +125,7 @@ CASE(vmm_killed_while_its_vcpu_is_paused)
 	kvmi_tool_init(&tool, self->sock);
 	KVMI_ASSERT_OK(kvmi_pause(&tool, 0, 1));
 	kvmi_expect_event(&tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
-	kill_vmm(self, &tool);
+	kill_vmm(&self->vmm, &tool);
 }
 
 CASE(vmm_killed_between_events)
@@ -243,7 +243,7 @@ static void with_the_guest_paused(struct kvmi_tool *tool)
 	kvmi_expect_event(tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
 }
 
-static void tool_killed(FIXTURE_DATA(kvmi_process) *self, void (*state)(struct kvmi_tool *))
+static void tool_killed(int sock, struct shared *shared, void (*state)(struct kvmi_tool *))
 {
 	pid_t pid = fork();
 
@@ -252,16 +252,16 @@ static void tool_killed(FIXTURE_DATA(kvmi_process) *self, void (*state)(struct k
 		struct kvmi_tool tool;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		kvmi_tool_init(&tool, self->sock);
+		kvmi_tool_init(&tool, sock);
 		state(&tool);
 		kill(getpid(), SIGKILL);
 	}
-	close(self->sock);
+	close(sock);
 	expect_killed(pid, "the tool does not get where it should be killed");
-	expect_guest_runs(self->shared);
+	expect_guest_runs(shared);
 }
 
-#define KILLED(state) CASE(tool_killed_##state) { tool_killed(self, state); }
+#define KILLED(state) CASE(tool_killed_##state) { tool_killed(self->sock, self->shared, state); }
 
 KILLED(after_hook)
 KILLED(with_replies_unread)

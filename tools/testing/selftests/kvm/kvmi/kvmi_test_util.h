@@ -162,6 +162,8 @@ void kvmi_test_teardown(struct kvmi_test *t);
 void kvmi_test_rehook(struct kvmi_test *t);
 /* Let vCPU @i run guest_code(struct kvmi_guest *) from its start. */
 void kvmi_set_guest(struct kvmi_test *t, int i, void *guest_code);
+/* Done by kvmi_set_guest(). */
+void kvmi_open_to_interrupts(struct kvm_vcpu *vcpu);
 void kvmi_run(struct kvmi_test *t, int i);
 void kvmi_run_all(struct kvmi_test *t);
 
@@ -188,7 +190,7 @@ do {										\
 } while (0)
 
 /* Call @fn in a thread of its own: it has to come back. */
-void kvmi_must_return(void (*fn)(void *), void *arg, const char *what);
+void kvmi_must_return(void (*fn)(void *arg), void *arg, const char *what);
 
 /* Guest vCPU @i makes progress. */
 void kvmi_expect_running(struct kvmi_test *t, int i);

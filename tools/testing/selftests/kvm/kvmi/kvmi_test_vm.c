@@ -9,6 +9,12 @@
 
 #include "kvmi_test_util.h"
 
+#define RFLAGS_IF	BIT(9)
+
+#ifndef X86_EFLAGS_IF
+#define X86_EFLAGS_IF	BIT(9)
+#endif
+
 /* In guest memory; the host looks at it through kvmi_test.guest. */
 static struct kvmi_guest guest_shared[KVMI_MAX_VCPUS];
 
@@ -156,10 +162,26 @@ void kvmi_test_teardown(struct kvmi_test *t)
 	t->vm = NULL;
 }
 
+/*
+ * Bochs 2.7 unmasks external interrupts for a guest only when it changes RFLAGS.IF: a
+ * guest that is entered with IF clear, as KVM's own IF is, and that does not exit by
+ * itself is never interrupted, whatever the VM-execution controls say. Nothing sends
+ * these guests an interrupt, so that they may have IF set.
+ */
+void kvmi_open_to_interrupts(struct kvm_vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	vcpu_regs_get(vcpu, &regs);
+	regs.rflags |= RFLAGS_IF;
+	vcpu_regs_set(vcpu, &regs);
+}
+
 void kvmi_set_guest(struct kvmi_test *t, int i, void *guest_code)
 {
 	vcpu_arch_set_entry_point(t->vcpu[i], guest_code);
 	vcpu_args_set(t->vcpu[i], 1, t->guest_gva[i]);
+	kvmi_open_to_interrupts(t->vcpu[i]);
 }
 
 void kvmi_run(struct kvmi_test *t, int i)
@@ -174,7 +196,7 @@ void kvmi_run_all(struct kvmi_test *t)
 }
 
 struct call {
-	void (*fn)(void *);
+	void (*fn)(void *arg);
 	void *arg;
 };
 
@@ -195,7 +217,7 @@ static int join_in_time(pthread_t thread)
 	return pthread_timedjoin_np(thread, NULL, &ts);
 }
 
-void kvmi_must_return(void (*fn)(void *), void *arg, const char *what)
+void kvmi_must_return(void (*fn)(void *arg), void *arg, const char *what)
 {
 	struct call c = { fn, arg };
 	pthread_t thread;
