@@ -9,8 +9,6 @@
 
 #include "kvmi_test_util.h"
 
-#define RFLAGS_IF	BIT(9)
-
 #ifndef X86_EFLAGS_IF
 #define X86_EFLAGS_IF	BIT(9)
 #endif
