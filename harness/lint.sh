@@ -36,7 +36,8 @@ check_checkpatch() {
 	user+=,MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_WITH_FLOW_CONTROL,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
 	# shellcheck disable=SC2046 # no name has a space in it
 	{
-		checkpatch '' --file $(ours '\.[chS]$' | grep -vE '^(qemu|tools|harness|include/trace)/')
+		# The one macro that uses its argument twice takes the name of a member.
+		checkpatch MACRO_ARG_REUSE --file $(ours '\.[chS]$' | grep -vE '^(qemu|tools|harness|include/trace)/')
 		# User space has no kernel types and functions.
 		checkpatch $user --file $(ours '^(tools|harness)/.*\.[ch]$')
 		# TRACE_EVENT() is laid out as everywhere in the kernel.
