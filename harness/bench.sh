@@ -39,10 +39,10 @@ value() { awk -v n="$1" '$1 == n { print $3 }'; }
 bench() {
 	local cpu=$1 plain off unused
 
-	step "measure $cpu" "$LOGS/bench-$cpu" run "$cpu" plain
-	plain=$(<"$LOGS/bench-$cpu")
-	step "measure $cpu without the option" "$LOGS/bench-$cpu-off" run "$cpu" off --only-empty
-	off=$(value empty_exit <"$LOGS/bench-$cpu-off")
+	step "measure $cpu" "$LOGS/figures-$cpu" run "$cpu" plain
+	plain=$(<"$LOGS/figures-$cpu")
+	step "measure $cpu without the option" "$LOGS/figures-$cpu-off" run "$cpu" off --only-empty
+	off=$(value empty_exit <"$LOGS/figures-$cpu-off")
 	unused=$(($(value empty_exit <<<"$plain") - off))
 	{
 		echo "exit_unused ticks $((unused > 0 ? unused : 0)) $UNUSED_LIMIT"
