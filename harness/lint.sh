@@ -79,7 +79,7 @@ check_spelling() {
 check_licence() {
 	local f
 
-	for f in $(ours -v '^LICENSES/|\.patch$|/(base|series)$|^\.git|^MAINTAINERS$|\.rc$|/config$|\.words$|\.patterns$'); do
+	for f in $(ours -v '^LICENSES/|\.patch$|\.md$|^harness/series/[a-z0-9]+$|/(base|series)$|^\.git|^MAINTAINERS$|\.rc$|/config$|\.words$|\.patterns$'); do
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier:' || echo "$f: no SPDX line at the top"
 	done
 }
@@ -119,7 +119,7 @@ check_paths() {
 	git grep -nF --untracked -e "$ROOT" -- . || :
 	[ "$parent" = / ] || git grep -nF --untracked -e "$parent/" -- . || :
 	git grep -nE --untracked -e '/home/[a-z]' -e '(file|ssh)://' -- . ':!LICENSES' || :
-	ours '(^|/)(\.config|core|.*\.(o|ko|orig|rej|swp|pyc))$' | sed 's/$/: does not belong here/'
+	ours '(^|/)(\.config|core\.[0-9]+|.*\.(o|ko|orig|rej|swp|pyc))$' | sed 's/$/: does not belong here/'
 }
 
 check_tables() { harness/lint-tables.sh || :; }
