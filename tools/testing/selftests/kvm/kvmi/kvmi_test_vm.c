@@ -9,9 +9,7 @@
 
 #include "kvmi_test_util.h"
 
-#ifndef X86_EFLAGS_IF
-#define X86_EFLAGS_IF	BIT(9)
-#endif
+#define RFLAGS_IF	BIT(9)
 
 /* In guest memory; the host looks at it through kvmi_test.guest. */
 static struct kvmi_guest guest_shared[KVMI_MAX_VCPUS];
