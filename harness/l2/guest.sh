@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced in L1 by e2e.sh: guests, the tool, and the lines of the result. Bash
-# and busybox must be enough.
+# Sourced in L1 by e2e.sh: guests, the tool, the result. Needs bash and busybox.
 
 RUN=${TMPDIR:-/run}
 KVMI=$ROOT/build/tools/kvmi
@@ -39,10 +38,11 @@ await() {
 	local i
 
 	for ((i = 0; i < PATIENCE * 10; i++)); do
-		grep -qE -- "$2" "$1" 2>/dev/null && return 0
+		! grep -qE -- "$2" "$1" 2>/dev/null || return 0
+		! grep -q 'L2: failed' "$1" || break
 		sleep 0.1
 	done
-	note "waited $PATIENCE s in vain for '$2' in $1; its end:"
+	note "waited in vain for '$2' in $1; its end:"
 	tail -n 5 "$1" | sed 's/^/#   /'
 	return 1
 }
