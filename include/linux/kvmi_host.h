@@ -13,6 +13,13 @@
 /* A vCPU has introspection work to do; served by kvmi_pre_run(). */
 #define KVM_REQ_INTROSPECTION		4
 
+/*
+ * Returned by hooks that can take over: go on as without introspection. No value that
+ * KVM's run loop or exit handlers return. Not passed through a pointer, which would
+ * cost registers where introspection is not used.
+ */
+#define KVMI_PASS			INT_MIN
+
 #ifdef CONFIG_KVM_INTROSPECTION
 
 /* Counts the VMs that were ever hooked. */
@@ -28,19 +35,19 @@ static inline bool kvmi_active(const struct kvm_vcpu *vcpu)
 	       READ_ONCE(vcpu->introspection);
 }
 
-bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret);
+int __kvmi_pre_run(struct kvm_vcpu *vcpu);
 
 /*
  * Called on the vCPU thread before it enters the guest or blocks, with
  * vcpu->mutex and kvm->srcu held. May sleep, and drops and retakes kvm->srcu
- * when it does. Returns true if the vCPU must not go on: @ret is 1 if a signal
- * ended the sleep, and 0 if KVM_RUN is to return with the exit reason set.
+ * when it does. Returns KVMI_PASS, or 1 if a signal ended the sleep, so that the vCPU
+ * must not enter the guest, or 0 if KVM_RUN is to return with the exit reason set.
  */
-static inline bool kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
+static inline int kvmi_pre_run(struct kvm_vcpu *vcpu)
 {
-	return kvmi_active(vcpu) &&
-	       kvm_check_request(KVM_REQ_INTROSPECTION, vcpu) &&
-	       __kvmi_pre_run(vcpu, ret);
+	if (kvmi_active(vcpu) && kvm_check_request(KVM_REQ_INTROSPECTION, vcpu))
+		return __kvmi_pre_run(vcpu);
+	return KVMI_PASS;
 }
 
 /* Value of KVM_CAP_INTROSPECTION. */
@@ -63,7 +70,7 @@ void kvmi_vm_destroy(struct kvm *kvm);
 #else
 
 static inline bool kvmi_active(const struct kvm_vcpu *vcpu) { return false; }
-static inline bool kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret) { return false; }
+static inline int kvmi_pre_run(struct kvm_vcpu *vcpu) { return KVMI_PASS; }
 static inline int kvmi_version(void) { return 0; }
 static inline bool kvmi_foreign_ioctl(unsigned int ioctl) { return false; }
 static inline long kvmi_vm_ioctl(struct kvm *kvm, unsigned int ioctl,

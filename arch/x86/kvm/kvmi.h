@@ -35,37 +35,37 @@ static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		__kvmi_prepare_entry(vcpu);
 }
 
-bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
-bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret);
+int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu);
+int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 
 #else
 
 static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
-static inline bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+static inline int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
-	return false;
+	return KVMI_PASS;
 }
 
-static inline bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+static inline int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
-	return false;
+	return KVMI_PASS;
 }
 
 #endif /* CONFIG_KVM_INTROSPECTION */
 
 /*
  * Called on the vCPU thread before the vendor's exit handler, with vcpu->mutex
- * and kvm->srcu held. May sleep and drop kvm->srcu. True if the exit has been
- * handled, with the handler's result in @ret.
+ * and kvm->srcu held. May sleep and drop kvm->srcu. Returns KVMI_PASS, or what an exit
+ * handler returns if the exit has been handled.
  */
-static inline bool vmx_kvmi_exit(struct kvm_vcpu *vcpu, int *ret)
+static inline int vmx_kvmi_exit(struct kvm_vcpu *vcpu)
 {
-	return kvmi_active(vcpu) && vmx_kvmi_handle_exit(vcpu, ret);
+	return kvmi_active(vcpu) ? vmx_kvmi_handle_exit(vcpu) : KVMI_PASS;
 }
 
-static inline bool svm_kvmi_exit(struct kvm_vcpu *vcpu, int *ret)
+static inline int svm_kvmi_exit(struct kvm_vcpu *vcpu)
 {
-	return kvmi_active(vcpu) && svm_kvmi_handle_exit(vcpu, ret);
+	return kvmi_active(vcpu) ? svm_kvmi_handle_exit(vcpu) : KVMI_PASS;
 }
 
 #endif /* ARCH_X86_KVM_KVMI_H */

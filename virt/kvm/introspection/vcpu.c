@@ -144,7 +144,7 @@ static bool kvmi_send_run_loop_event(struct kvm_vcpu *vcpu, int *r)
 	return false;
 }
 
-bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
+int __kvmi_pre_run(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	int r;
@@ -158,8 +158,7 @@ bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
 		if (vcpui->crash) {
 			vcpui->crash = false;
 			vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-			*ret = 0;
-			return true;
+			return 0;
 		}
 		kvmi_apply_regs(vcpu);
 		kvmi_run_jobs(vcpu);
@@ -172,12 +171,11 @@ bool __kvmi_pre_run(struct kvm_vcpu *vcpu, int *ret)
 		else if (vcpui->event.state == KVMI_EVENT_SENT)
 			r = kvmi_vcpu_event_wait(vcpu);
 		else if (!kvmi_send_run_loop_event(vcpu, &r))
-			return false;
+			return KVMI_PASS;
 
 		if (r == -EINTR) {
 			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-			*ret = 1;
-			return true;
+			return 1;
 		}
 	}
 }

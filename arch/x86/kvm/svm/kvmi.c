@@ -91,38 +91,39 @@ static bool svm_kvmi_decode_cr(struct kvm_vcpu *vcpu, unsigned long *val)
 	return true;
 }
 
-static bool svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr, int *ret)
+static int svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr)
 {
 	struct vmcb_control_area *control = &to_svm(vcpu)->vmcb->control;
 	unsigned long val;
+	int r;
 
 	if (is_guest_mode(vcpu) || !kvmi_cr_is_watched(vcpu, cr))
-		return false;
+		return KVMI_PASS;
 
 	if (boot_cpu_has(X86_FEATURE_DECODEASSISTS) &&
 	    control->exit_info_1 & SVM_CR_VALID)
 		val = kvm_register_read(vcpu, control->exit_info_1 &
 					      SVM_EXITINFO_REG_MASK);
 	else if (!svm_kvmi_decode_cr(vcpu, &val))
-		return false;
+		return KVMI_PASS;
 
-	*ret = kvmi_cr_write(vcpu, cr, val);
+	r = kvmi_cr_write(vcpu, cr, val);
 	/* Not for whatever comes after an interrupted wait. */
 	to_svm(vcpu)->next_rip = 0;
-	return true;
+	return r;
 }
 
-bool svm_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	switch (to_svm(vcpu)->vmcb->control.exit_code) {
 	case SVM_EXIT_WRITE_CR0:
 	case SVM_EXIT_CR0_SEL_WRITE:
-		return svm_kvmi_handle_cr(vcpu, 0, ret);
+		return svm_kvmi_handle_cr(vcpu, 0);
 	case SVM_EXIT_WRITE_CR3:
-		return svm_kvmi_handle_cr(vcpu, 3, ret);
+		return svm_kvmi_handle_cr(vcpu, 3);
 	case SVM_EXIT_WRITE_CR4:
-		return svm_kvmi_handle_cr(vcpu, 4, ret);
+		return svm_kvmi_handle_cr(vcpu, 4);
 	default:
-		return false;
+		return KVMI_PASS;
 	}
 }

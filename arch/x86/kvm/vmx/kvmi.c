@@ -79,17 +79,15 @@ const struct kvmi_x86_ops vmx_kvmi_ops = {
  * The bit that intercepts CR3 reaches nested guests, too. KVM's own handler is not
  * made for it, so that what it would do is done here.
  */
-static bool vmx_kvmi_handle_cr3(struct kvm_vcpu *vcpu, unsigned long val,
-				int *ret)
+static int vmx_kvmi_handle_cr3(struct kvm_vcpu *vcpu, unsigned long val)
 {
 	if (!is_guest_mode(vcpu) && kvmi_cr_is_watched(vcpu, 3))
-		*ret = kvmi_cr_write(vcpu, 3, val);
-	else
-		*ret = kvm_complete_insn_gp(vcpu, kvm_set_cr3(vcpu, val));
-	return true;
+		return kvmi_cr_write(vcpu, 3, val);
+
+	return kvm_complete_insn_gp(vcpu, kvm_set_cr3(vcpu, val));
 }
 
-static bool vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu, int *ret)
+static int vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu)
 {
 	unsigned long qual = vmx_get_exit_qual(vcpu);
 	int cr = qual & 15;
@@ -99,9 +97,9 @@ static bool vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu, int *ret)
 	case VMX_CR_MOV_TO:
 		val = kvm_register_read(vcpu, (qual >> 8) & 15);
 		if (cr == 3)
-			return vmx_kvmi_handle_cr3(vcpu, val, ret);
+			return vmx_kvmi_handle_cr3(vcpu, val);
 		if (cr != 0 && cr != 4)
-			return false;
+			return KVMI_PASS;
 		break;
 	case VMX_CR_LMSW:
 		/* LMSW writes four bits and cannot clear PE. */
@@ -110,22 +108,21 @@ static bool vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu, int *ret)
 		val |= kvm_read_cr0(vcpu) & ~0x0eul;
 		break;
 	default:
-		return false;
+		return KVMI_PASS;
 	}
 
 	if (is_guest_mode(vcpu) || !kvmi_cr_is_watched(vcpu, cr))
-		return false;
+		return KVMI_PASS;
 
-	*ret = kvmi_cr_write(vcpu, cr, val);
-	return true;
+	return kvmi_cr_write(vcpu, cr, val);
 }
 
-bool vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu, int *ret)
+int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	switch (to_vmx(vcpu)->exit_reason.basic) {
 	case EXIT_REASON_CR_ACCESS:
-		return vmx_kvmi_handle_cr(vcpu, ret);
+		return vmx_kvmi_handle_cr(vcpu);
 	default:
-		return false;
+		return KVMI_PASS;
 	}
 }
