@@ -217,7 +217,7 @@ CASE(create_vcpu)
 	set_fault(own_fault, 0);
 	TEST_ASSERT_EQ(r, 0);
 	use_vcpu(t);
-	for (; n && failed < 6; n--) {
+	for (; n && failed < 4; n--) {
 		if (!try_nth(t, n, create_vcpu, &r))
 			continue;
 		if (r) {
@@ -226,7 +226,7 @@ CASE(create_vcpu)
 		}
 		use_vcpu(t);
 	}
-	TEST_ASSERT_EQ(failed, 6);
+	TEST_ASSERT_EQ(failed, 4);
 	t->nr_vcpus = real_vcpus;
 }
 
