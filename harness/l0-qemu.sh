@@ -25,11 +25,11 @@ if [ "$ACCEL" = kvm ]; then
 	machine=(-accel kvm -cpu host)
 elif [ -n "${ICOUNT:-}" ]; then
 	# RDTSC counts executed instructions: every figure is repeatable.
-	machine=(-accel 'tcg,thread=single' -cpu 'EPYC-Milan,+svm,+npt'
+	machine=(-accel 'tcg,thread=single' -cpu 'EPYC-Milan,+svm,+npt,+invtsc'
 		-icount 'shift=0,sleep=off' -rtc 'base=2026-01-01,clock=vm')
 	smp=1
 else
-	machine=(-accel 'tcg,thread=multi' -cpu 'EPYC-Milan,+svm,+npt')
+	machine=(-accel 'tcg,thread=multi' -cpu 'EPYC-Milan,+svm,+npt,+invtsc')
 fi
 
 exec timeout --foreground -k 5 "$LIMIT" "$QEMU" -M q35 "${machine[@]}" \
