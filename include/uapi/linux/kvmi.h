@@ -70,15 +70,22 @@
  * @KVMI_VM_CONTROL_EVENTS: switch events of the VM
  * @KVMI_VCPU_CONTROL_EVENTS: switch events of a vCPU
  * @KVMI_VCPU_CONTROL_CR: select control registers for the CR event
+ * @KVMI_VCPU_CONTROL_MSR: select a model specific register for the MSR event
  * @KVMI_VCPU_GET_REGISTERS: read general, special and model specific registers
  * @KVMI_VCPU_SET_REGISTERS: write the general registers
  * @KVMI_VCPU_GET_CPUID: read a CPUID leaf of the guest
+ * @KVMI_VCPU_GET_XSAVE: read the vCPU's extended state
  * @KVMI_VM_READ_PHYSICAL: read guest memory
  * @KVMI_VM_WRITE_PHYSICAL: write guest memory
+ * @KVMI_VCPU_INJECT_EXCEPTION: raise an exception in the guest
+ * @KVMI_VCPU_GET_MTRR_TYPE: memory type that the guest's MTRRs give an address
  * @KVMI_VM_CONTROL_CMD_RESPONSE: switch command replies off and on
  * @KVMI_VM_GET_MAX_GFN: end of guest memory
  * @KVMI_VCPU_TRANSLATE_GVA: guest virtual to guest physical address
+ * @KVMI_VCPU_GET_XCR: read an extended control register
+ * @KVMI_VCPU_SET_XSAVE: write the vCPU's extended state
  * @KVMI_VM_QUERY_PHYSICAL: memory range around a guest frame
+ * @KVMI_VCPU_CONTROL_SINGLESTEP: stop a vCPU after each instruction
  * @KVMI_NUM_MESSAGES: upper bound of all ids, present and future
  */
 enum kvmi_message_id {
@@ -94,15 +101,22 @@ enum kvmi_message_id {
 	KVMI_VM_CONTROL_EVENTS		= 8,
 	KVMI_VCPU_CONTROL_EVENTS	= 9,
 	KVMI_VCPU_CONTROL_CR		= 10,
+	KVMI_VCPU_CONTROL_MSR		= 11,
 	KVMI_VCPU_GET_REGISTERS		= 13,
 	KVMI_VCPU_SET_REGISTERS		= 14,
 	KVMI_VCPU_GET_CPUID		= 15,
+	KVMI_VCPU_GET_XSAVE		= 16,
 	KVMI_VM_READ_PHYSICAL		= 17,
 	KVMI_VM_WRITE_PHYSICAL		= 18,
+	KVMI_VCPU_INJECT_EXCEPTION	= 19,
+	KVMI_VCPU_GET_MTRR_TYPE		= 23,
 	KVMI_VM_CONTROL_CMD_RESPONSE	= 27,
 	KVMI_VM_GET_MAX_GFN		= 29,
 	KVMI_VCPU_TRANSLATE_GVA		= 35,
+	KVMI_VCPU_GET_XCR		= 37,
+	KVMI_VCPU_SET_XSAVE		= 38,
 	KVMI_VM_QUERY_PHYSICAL		= 39,
+	KVMI_VCPU_CONTROL_SINGLESTEP	= 63,
 
 	KVMI_NUM_MESSAGES		= 128
 };
@@ -200,6 +214,7 @@ struct kvmi_vcpu_hdr {
  * @eptp: 1 if the guest can switch views
  * @ve: 1 if virtualization exceptions can be used
  * @singlestep: 1 if a vCPU can be single-stepped
+ * @descriptor: 1 if the use of descriptor table registers can be reported
  * @padding: 0
  */
 struct kvmi_features {
@@ -208,7 +223,8 @@ struct kvmi_features {
 	__u8 eptp;
 	__u8 ve;
 	__u8 singlestep;
-	__u8 padding[3];
+	__u8 descriptor;
+	__u8 padding[2];
 };
 
 /**
@@ -316,11 +332,12 @@ struct kvmi_vm_control_events {
  * @padding1: 0
  * @padding2: 0
  *
- * Every event of a vCPU but KVMI_VCPU_EVENT_CREATE can be switched. PAUSE and
- * TRAP events are sent regardless of this switch.
+ * Every event of a vCPU but KVMI_VCPU_EVENT_CREATE can be switched. PAUSE, TRAP
+ * and SINGLESTEP events are sent regardless of this switch.
  *
  * Errors: -KVM_EINVAL for any other event, -KVM_EPERM if the VMM did not allow
- * the event.
+ * the event, -KVM_EBUSY for KVMI_VCPU_EVENT_BREAKPOINT while the VMM takes this
+ * vCPU's breakpoints with KVM_SET_GUEST_DEBUG.
  */
 struct kvmi_vcpu_control_events {
 	__u16 event_id;
@@ -333,7 +350,7 @@ struct kvmi_vcpu_control_events {
  * struct kvmi_vm_control_cmd_response - KVMI_VM_CONTROL_CMD_RESPONSE
  * @enable: 1 to switch command replies on, 0 to switch them off
  * @now: 1 to switch before this command is answered, 0 to switch after it
- * @flags: 0
+ * @flags: 0 or KVMI_CMD_RESPONSE_ERRORS
  * @padding1: 0
  * @padding2: 0
  *
@@ -349,6 +366,26 @@ struct kvmi_vm_control_cmd_response {
 	__u8 flags;
 	__u8 padding1;
 	__u32 padding2;
+};
+
+/* Report failures of commands that are not answered. */
+#define KVMI_CMD_RESPONSE_ERRORS	(1 << 0)
+
+/**
+ * struct kvmi_vm_event_cmd_error - data of KVMI_VM_EVENT_CMD_ERROR
+ * @err: the negative of a KVM_E* value
+ * @msg_seq: number of the command
+ * @msg_id: the command
+ * @padding: 0
+ *
+ * Sent in place of the reply if the tool asked for it with
+ * KVMI_CMD_RESPONSE_ERRORS, or switched the event on. Has no reply.
+ */
+struct kvmi_vm_event_cmd_error {
+	__s32 err;
+	__u32 msg_seq;
+	__u16 msg_id;
+	__u16 padding[3];
 };
 
 /**
@@ -426,6 +463,58 @@ struct kvmi_vcpu_translate_gva {
  */
 struct kvmi_vcpu_translate_gva_reply {
 	__u64 gpa;
+};
+
+/**
+ * struct kvmi_vcpu_control_singlestep - KVMI_VCPU_CONTROL_SINGLESTEP
+ * @enable: 1 to stop after each instruction, 0 to run freely
+ * @padding1: 0
+ * @padding2: 0
+ * @padding3: 0
+ *
+ * While it is on, the vCPU sends one KVMI_VCPU_EVENT_SINGLESTEP after each
+ * instruction, and interrupts, NMIs and SMIs of the guest wait. Delivery of an
+ * exception counts as an instruction. A nested guest is not stepped.
+ *
+ * Errors: -KVM_EINVAL if @enable is more than 1, -KVM_EPERM if the VMM did not
+ * allow the event, -KVM_EOPNOTSUPP if the processor cannot, -KVM_EBUSY while the
+ * VMM debugs this vCPU with KVM_SET_GUEST_DEBUG.
+ */
+struct kvmi_vcpu_control_singlestep {
+	__u8 enable;
+	__u8 padding1;
+	__u16 padding2;
+	__u32 padding3;
+};
+
+/**
+ * struct kvmi_vcpu_event_singlestep - data of KVMI_VCPU_EVENT_SINGLESTEP
+ * @failed: 1 if the vCPU stopped for another reason than the end of one
+ *	    instruction: it entered a nested guest
+ * @padding: 0
+ *
+ * The registers of the event are those after the instruction.
+ */
+struct kvmi_vcpu_event_singlestep {
+	__u8 failed;
+	__u8 padding[7];
+};
+
+/**
+ * struct kvmi_vcpu_event_breakpoint - data of KVMI_VCPU_EVENT_BREAKPOINT
+ * @gpa: guest physical address of the instruction, all ones if it is not mapped
+ * @insn_len: length of the instruction in bytes
+ * @padding: 0
+ *
+ * Sent before the instruction takes effect: RIP is its address. Replies:
+ * KVMI_EVENT_ACTION_CONTINUE raises the exception in the guest,
+ * KVMI_EVENT_ACTION_RETRY enters the guest again, where KVMI_VCPU_SET_REGISTERS
+ * puts it if the tool has sent that.
+ */
+struct kvmi_vcpu_event_breakpoint {
+	__u64 gpa;
+	__u8 insn_len;
+	__u8 padding[7];
 };
 
 /**
