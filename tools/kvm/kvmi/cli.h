@@ -84,6 +84,19 @@ int parse_hex(const char *text, uint8_t **data, size_t *size);
 int next_option(const struct cli_command *command, int argc, char **argv,
 		const char *shorts, const struct option *longs);
 
+/* memory_args.c */
+struct memory_args {
+	uint64_t address;
+	bool virtual;
+	int vcpu;
+	const char *file;
+};
+
+/* @file is the option that names a file: its first letter is its short form. */
+int memory_options(const struct cli_command *command, int argc, char **argv,
+		   const char *file, struct memory_args *q);
+int memory_range(const struct memory_args *q, uint64_t size);
+
 /* out.c */
 void out_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Report the last failure of the library; CLI_FAILED. */

@@ -11,11 +11,8 @@
 #define JSON_MAX (16u << 20)
 
 struct request {
-	uint64_t address;
+	struct memory_args at;
 	uint64_t size;
-	bool virtual;
-	int vcpu;
-	const char *output;
 };
 
 /* Dump what lies at @address; lines begin at multiples of 16. */
@@ -52,8 +49,8 @@ static void dump(uint64_t address, const uint8_t *data, size_t size)
 static int fetch(struct cli *cli, const struct request *q, uint64_t address,
 		 void *buf, size_t size)
 {
-	if (q->virtual)
-		return kvmintro_read_virtual(cli->k, q->vcpu, address, buf, size);
+	if (q->at.virtual)
+		return kvmintro_read_virtual(cli->k, q->at.vcpu, address, buf, size);
 	return kvmintro_read_physical(cli->k, address, buf, size);
 }
 
@@ -66,15 +63,15 @@ static int read_pages(struct cli *cli, const struct request *q, FILE *out,
 	size_t n;
 
 	while (done < q->size) {
-		n = sizeof(page) - (q->address + done) % sizeof(page);
+		n = sizeof(page) - (q->at.address + done) % sizeof(page);
 		if (n > q->size - done)
 			n = q->size - done;
-		if (fetch(cli, q, q->address + done, page, n) < 0)
+		if (fetch(cli, q, q->at.address + done, page, n) < 0)
 			return out_failed(cli, "read");
 		if (all)
 			memcpy(all + done, page, n);
 		else if (!out)
-			dump(q->address + done, page, n);
+			dump(q->at.address + done, page, n);
 		else if (fwrite(page, 1, n, out) != n)
 			break;
 		done += n;
@@ -84,16 +81,16 @@ static int read_pages(struct cli *cli, const struct request *q, FILE *out,
 
 static int read_to_file(struct cli *cli, const struct request *q)
 {
-	FILE *out = fopen(q->output, "we");
+	FILE *out = fopen(q->at.file, "we");
 	int r;
 
 	if (!out) {
-		out_error("%s: %s", q->output, strerror(errno));
+		out_error("%s: %s", q->at.file, strerror(errno));
 		return CLI_FAILED;
 	}
 	r = read_pages(cli, q, out, NULL);
 	if (ferror(out) | fclose(out)) {
-		out_error("%s: %s", q->output, strerror(errno));
+		out_error("%s: %s", q->at.file, strerror(errno));
 		return CLI_FAILED;
 	}
 	return r;
@@ -113,9 +110,9 @@ static int read_to_json(struct cli *cli, const struct request *q)
 	r = read_pages(cli, q, NULL, data);
 	if (!r) {
 		o = json_object_new_object();
-		json_object_object_add(o, "address", json_hex(q->address));
+		json_object_object_add(o, "address", json_hex(q->at.address));
 		json_object_object_add(o, "virtual",
-				       json_object_new_boolean(q->virtual));
+				       json_object_new_boolean(q->at.virtual));
 		json_object_object_add(o, "data", json_bytes(data, q->size));
 		r = out_json(o);
 	}
@@ -125,36 +122,18 @@ static int read_to_json(struct cli *cli, const struct request *q)
 
 static int parse_args(int argc, char **argv, bool json, struct request *q)
 {
-	static const struct option longs[] = {
-		{ "virtual", no_argument, NULL, 'V' },
-		{ "vcpu", required_argument, NULL, 'v' },
-		{ "output", required_argument, NULL, 'o' },
-		{ 0 }
-	};
-	int opt, r = CLI_OK;
+	int r = memory_options(&command_read, argc, argv, "output", &q->at);
 
-	while (!r && (opt = next_option(&command_read, argc, argv, "o:", longs)) != -1) {
-		if (opt == 'V')
-			q->virtual = true;
-		else if (opt == 'v')
-			r = parse_vcpu(optarg, &q->vcpu);
-		else if (opt == 'o')
-			q->output = optarg;
-		else
-			r = CLI_USAGE;
-	}
 	if (r)
 		return r;
 	if (argc - optind != 2)
 		return cli_usage(&command_read);
-	r = parse_u64("ADDRESS", argv[optind], &q->address);
+	r = parse_u64("ADDRESS", argv[optind], &q->at.address);
 	if (!r)
 		r = parse_size("SIZE", argv[optind + 1], &q->size);
-	if (!r && q->size - 1 > ~q->address) {
-		out_error("the range goes beyond the last address");
-		r = CLI_USAGE;
-	}
-	if (!r && json && !q->output && q->size > JSON_MAX) {
+	if (!r)
+		r = memory_range(&q->at, q->size);
+	if (!r && json && !q->at.file && q->size > JSON_MAX) {
 		out_error("--json takes at most %u bytes; use --output", JSON_MAX);
 		r = CLI_USAGE;
 	}
@@ -170,7 +149,7 @@ static int run_read(struct cli *cli, int argc, char **argv)
 		r = cli_connect(cli);
 	if (r)
 		return r;
-	if (q.output)
+	if (q.at.file)
 		r = read_to_file(cli, &q);
 	else if (cli->json)
 		r = read_to_json(cli, &q);

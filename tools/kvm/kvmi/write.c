@@ -10,23 +10,20 @@
 #define INPUT_MAX (256u << 20)
 
 struct request {
-	uint64_t address;
-	bool virtual;
-	int vcpu;
-	const char *input;
+	struct memory_args at;
 	uint8_t *data;
 	size_t size;
 };
 
 static int read_input(struct request *q)
 {
-	FILE *in = fopen(q->input, "re");
+	FILE *in = fopen(q->at.file, "re");
 	size_t room = 0, n = 1;
 	int r = CLI_FAILED;
 	uint8_t *p;
 
 	if (!in) {
-		out_error("%s: %s", q->input, strerror(errno));
+		out_error("%s: %s", q->at.file, strerror(errno));
 		return CLI_FAILED;
 	}
 	while (n) {
@@ -34,7 +31,7 @@ static int read_input(struct request *q)
 			room = room ? 2 * room : 65536;
 			p = room <= INPUT_MAX ? realloc(q->data, room) : NULL;
 			if (!p) {
-				out_error("%s: too large for one write", q->input);
+				out_error("%s: too large for one write", q->at.file);
 				goto out;
 			}
 			q->data = p;
@@ -43,9 +40,9 @@ static int read_input(struct request *q)
 		q->size += n;
 	}
 	if (ferror(in))
-		out_error("%s: %s", q->input, strerror(errno));
+		out_error("%s: %s", q->at.file, strerror(errno));
 	else if (!q->size)
-		out_error("%s: the file is empty", q->input);
+		out_error("%s: the file is empty", q->at.file);
 	else
 		r = CLI_OK;
 out:
@@ -53,47 +50,20 @@ out:
 	return r;
 }
 
-static int parse_options(int argc, char **argv, struct request *q)
-{
-	static const struct option longs[] = {
-		{ "virtual", no_argument, NULL, 'V' },
-		{ "vcpu", required_argument, NULL, 'v' },
-		{ "input", required_argument, NULL, 'i' },
-		{ 0 }
-	};
-	int opt, r = CLI_OK;
-
-	while (!r && (opt = next_option(&command_write, argc, argv, "i:", longs)) != -1) {
-		if (opt == 'V')
-			q->virtual = true;
-		else if (opt == 'v')
-			r = parse_vcpu(optarg, &q->vcpu);
-		else if (opt == 'i')
-			q->input = optarg;
-		else
-			r = CLI_USAGE;
-	}
-	return r;
-}
-
 static int parse_args(int argc, char **argv, struct request *q)
 {
-	int r = parse_options(argc, argv, q);
+	int r = memory_options(&command_write, argc, argv, "input", &q->at);
 
 	if (r)
 		return r;
-	if (argc - optind != (q->input ? 1 : 2))
+	if (argc - optind != (q->at.file ? 1 : 2))
 		return cli_usage(&command_write);
-	r = parse_u64("ADDRESS", argv[optind], &q->address);
+	r = parse_u64("ADDRESS", argv[optind], &q->at.address);
 	if (r)
 		return r;
-	r = q->input ? read_input(q) :
-		       parse_hex(argv[optind + 1], &q->data, &q->size);
-	if (!r && q->size - 1 > ~q->address) {
-		out_error("the range goes beyond the last address");
-		r = CLI_USAGE;
-	}
-	return r;
+	r = q->at.file ? read_input(q) :
+			 parse_hex(argv[optind + 1], &q->data, &q->size);
+	return r ? r : memory_range(&q->at, q->size);
 }
 
 static int do_write(struct cli *cli, const struct request *q)
@@ -101,21 +71,21 @@ static int do_write(struct cli *cli, const struct request *q)
 	struct json_object *o;
 	int r;
 
-	if (q->virtual)
-		r = kvmintro_write_virtual(cli->k, q->vcpu, q->address, q->data,
+	if (q->at.virtual)
+		r = kvmintro_write_virtual(cli->k, q->at.vcpu, q->at.address, q->data,
 					   q->size);
 	else
-		r = kvmintro_write_physical(cli->k, q->address, q->data, q->size);
+		r = kvmintro_write_physical(cli->k, q->at.address, q->data, q->size);
 	if (r < 0)
 		return out_failed(cli, "write");
 
 	if (!cli->json) {
 		printf("wrote %zu bytes at 0x%llx\n", q->size,
-		       (unsigned long long)q->address);
+		       (unsigned long long)q->at.address);
 		return out_flush();
 	}
 	o = json_object_new_object();
-	json_object_object_add(o, "address", json_hex(q->address));
+	json_object_object_add(o, "address", json_hex(q->at.address));
 	json_object_object_add(o, "written", json_object_new_uint64(q->size));
 	out_json(o);
 	return out_flush();

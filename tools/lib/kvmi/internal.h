@@ -101,6 +101,18 @@ int kvmintro__command(struct kvmintro *k, const struct command *c);
 int kvmintro__await(struct kvmintro *k, const struct command *c);
 int kvmintro__sort(struct kvmintro *k);
 
+/*
+ * COMMAND(k, id, ...) sends a command and takes its reply: with what of VCPU(),
+ * BODY() and REPLY() it has.
+ */
+#define COMMAND(k, ...) \
+	kvmintro__command(k, &(const struct command){ .id = __VA_ARGS__ })
+#define VCPU(index) .has_vcpu = true, .vcpu = (index)
+#define BODY(object) .body = &(object), .body_size = sizeof(object)
+#define REPLY(object) REPLY_FROM(object, sizeof(object))
+#define REPLY_FROM(object, min) \
+	.reply = &(object), .reply_size = sizeof(object), .reply_min = (min)
+
 /* batch.c */
 int kvmintro__batch_add(struct kvmintro *k, const void *data, size_t size);
 

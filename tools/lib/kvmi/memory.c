@@ -5,15 +5,8 @@
 static int read_part(struct kvmintro *k, uint64_t gpa, void *buf, size_t size)
 {
 	const struct kvmi_vm_read_physical body = { .gpa = gpa, .size = size };
-	const struct command c = {
-		.id = KVMI_VM_READ_PHYSICAL,
-		.body = &body,
-		.body_size = sizeof(body),
-		.reply = buf,
-		.reply_size = size,
-		.reply_min = size,
-	};
-	int r = kvmintro__command(k, &c);
+	int r = COMMAND(k, KVMI_VM_READ_PHYSICAL, BODY(body), .reply = buf,
+			.reply_size = size, .reply_min = size);
 
 	if (r == -ENOENT)
 		return kvmintro__fail(k, r, "no memory at guest physical address %#llx",
@@ -24,14 +17,8 @@ static int read_part(struct kvmintro *k, uint64_t gpa, void *buf, size_t size)
 static int write_part(struct kvmintro *k, uint64_t gpa, void *buf, size_t size)
 {
 	const struct kvmi_vm_write_physical body = { .gpa = gpa, .size = size };
-	const struct command c = {
-		.id = KVMI_VM_WRITE_PHYSICAL,
-		.body = &body,
-		.body_size = sizeof(body),
-		.tail = buf,
-		.tail_size = size,
-	};
-	int r = kvmintro__command(k, &c);
+	int r = COMMAND(k, KVMI_VM_WRITE_PHYSICAL, BODY(body),
+			.tail = buf, .tail_size = size);
 
 	if (r == -ENOENT)
 		return kvmintro__fail(k, r, "no writable memory at guest physical address %#llx",

@@ -22,10 +22,8 @@ int kvmintro_get_registers(struct kvmintro *k, uint16_t vcpu,
 	const size_t size = REPLY_FIXED + count * sizeof(struct kvm_msr_entry);
 	const struct command c = {
 		.id = KVMI_VCPU_GET_REGISTERS,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
+		VCPU(vcpu),
+		BODY(body),
 		.tail = msrs,
 		.tail_size = count * sizeof(*msrs),
 		.reply = &u,
@@ -61,14 +59,7 @@ int kvmintro_get_registers(struct kvmintro *k, uint16_t vcpu,
 int kvmintro_set_registers(struct kvmintro *k, uint16_t vcpu,
 			   const struct kvm_regs *regs)
 {
-	const struct command c = {
-		.id = KVMI_VCPU_SET_REGISTERS,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = regs,
-		.body_size = sizeof(*regs),
-	};
-	int r = kvmintro__command(k, &c);
+	int r = COMMAND(k, KVMI_VCPU_SET_REGISTERS, VCPU(vcpu), BODY(*regs));
 
 	if (r == -EOPNOTSUPP)
 		return kvmintro__fail(k, r,

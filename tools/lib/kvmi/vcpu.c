@@ -5,15 +5,7 @@
 int kvmintro_get_tsc_speed(struct kvmintro *k, uint16_t vcpu, uint64_t *hz)
 {
 	struct kvmi_vcpu_get_info_reply reply;
-	const struct command c = {
-		.id = KVMI_VCPU_GET_INFO,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.reply = &reply,
-		.reply_size = sizeof(reply),
-		.reply_min = sizeof(reply),
-	};
-	int r = kvmintro__command(k, &c);
+	int r = COMMAND(k, KVMI_VCPU_GET_INFO, VCPU(vcpu), REPLY(reply));
 
 	if (!r)
 		*hz = reply.tsc_speed;
@@ -23,15 +15,8 @@ int kvmintro_get_tsc_speed(struct kvmintro *k, uint16_t vcpu, uint64_t *hz)
 int kvmintro_pause_vcpu(struct kvmintro *k, uint16_t vcpu, bool wait)
 {
 	const struct kvmi_vcpu_pause body = { .wait = wait };
-	const struct command c = {
-		.id = KVMI_VCPU_PAUSE,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
-	};
 
-	return kvmintro__command(k, &c);
+	return COMMAND(k, KVMI_VCPU_PAUSE, VCPU(vcpu), BODY(body));
 }
 
 int kvmintro_pause_all(struct kvmintro *k)
@@ -51,15 +36,8 @@ int kvmintro_control_event(struct kvmintro *k, uint16_t vcpu, uint16_t event,
 		.event_id = event,
 		.enable = enable,
 	};
-	const struct command c = {
-		.id = KVMI_VCPU_CONTROL_EVENTS,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
-	};
 
-	return kvmintro__command(k, &c);
+	return COMMAND(k, KVMI_VCPU_CONTROL_EVENTS, VCPU(vcpu), BODY(body));
 }
 
 int kvmintro_control_cr(struct kvmintro *k, uint16_t vcpu, uint32_t cr,
@@ -69,15 +47,8 @@ int kvmintro_control_cr(struct kvmintro *k, uint16_t vcpu, uint32_t cr,
 		.enable = enable,
 		.cr = cr,
 	};
-	const struct command c = {
-		.id = KVMI_VCPU_CONTROL_CR,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
-	};
 
-	return kvmintro__command(k, &c);
+	return COMMAND(k, KVMI_VCPU_CONTROL_CR, VCPU(vcpu), BODY(body));
 }
 
 int kvmintro_get_cpuid(struct kvmintro *k, uint16_t vcpu, uint32_t function,
@@ -87,18 +58,9 @@ int kvmintro_get_cpuid(struct kvmintro *k, uint16_t vcpu, uint32_t function,
 		.function = function,
 		.index = index,
 	};
-	const struct command c = {
-		.id = KVMI_VCPU_GET_CPUID,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
-		.reply = leaf,
-		.reply_size = sizeof(*leaf),
-		.reply_min = sizeof(*leaf),
-	};
 
-	return kvmintro__command(k, &c);
+	return COMMAND(k, KVMI_VCPU_GET_CPUID, VCPU(vcpu), BODY(body),
+		       REPLY(*leaf));
 }
 
 int kvmintro_translate(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
@@ -106,17 +68,8 @@ int kvmintro_translate(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
 {
 	const struct kvmi_vcpu_translate_gva body = { .gva = gva };
 	struct kvmi_vcpu_translate_gva_reply reply;
-	const struct command c = {
-		.id = KVMI_VCPU_TRANSLATE_GVA,
-		.has_vcpu = true,
-		.vcpu = vcpu,
-		.body = &body,
-		.body_size = sizeof(body),
-		.reply = &reply,
-		.reply_size = sizeof(reply),
-		.reply_min = sizeof(reply),
-	};
-	int r = kvmintro__command(k, &c);
+	int r = COMMAND(k, KVMI_VCPU_TRANSLATE_GVA, VCPU(vcpu), BODY(body),
+			REPLY(reply));
 
 	if (r < 0)
 		return r;
