@@ -43,7 +43,7 @@ static const struct {
 
 int kvmintro__command_failed(struct kvmintro *k, uint16_t id, int32_t code)
 {
-	const char *name = kvmintro_command_name(id);
+	const char *name = kvmintro_command_name(id) ? : "an unknown command";
 	size_t i;
 
 	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {

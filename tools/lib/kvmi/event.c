@@ -156,23 +156,68 @@ int kvmintro_reply_event(struct kvmintro *k, const struct kvmintro_event *event,
 	return kvmintro__send(k, &msg, fixed + size);
 }
 
+static int reply_value(struct kvmintro *k, const struct kvmintro_event *event,
+		       uint8_t id, uint64_t value)
+{
+	if (event->id != id)
+		return kvmintro__fail(k, -EINVAL, "not an event with id %u but %u",
+				      id, event->id);
+	return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_CONTINUE, &value,
+				    sizeof(value));
+}
+
 int kvmintro_reply_cr(struct kvmintro *k, const struct kvmintro_event *event,
 		      uint64_t value)
 {
-	struct kvmi_vcpu_event_cr_reply cr = { .new_val = value };
+	_Static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == sizeof(value),
+		       "wire layout");
+	return reply_value(k, event, KVMI_VCPU_EVENT_CR, value);
+}
 
-	if (event->id != KVMI_VCPU_EVENT_CR)
-		return kvmintro__fail(k, -EINVAL, "not a CR event");
-	return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_CONTINUE, &cr,
-				    sizeof(cr));
+int kvmintro_reply_msr(struct kvmintro *k, const struct kvmintro_event *event,
+		       uint64_t value)
+{
+	_Static_assert(sizeof(struct kvmi_vcpu_event_msr_reply) == sizeof(value),
+		       "wire layout");
+	return reply_value(k, event, KVMI_VCPU_EVENT_MSR, value);
+}
+
+int kvmintro_retry(struct kvmintro *k, const struct kvmintro_event *event)
+{
+	switch (event->id) {
+	case KVMI_VCPU_EVENT_BREAKPOINT:
+	case KVMI_VCPU_EVENT_DESCRIPTOR:
+	case KVMI_VCPU_EVENT_CPUID:
+		return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_RETRY,
+					    NULL, 0);
+	default:
+		return kvmintro__fail(k, -EINVAL, "the event with id %u cannot be retried",
+				      event->id);
+	}
 }
 
 int kvmintro_continue(struct kvmintro *k, const struct kvmintro_event *event)
 {
-	if (!kvmintro_event_needs_reply(event))
+	switch (event->id) {
+	case KVMI_VM_EVENT_UNHOOK:
+	case KVMI_VM_EVENT_CMD_ERROR:
 		return 0;
-	if (event->id == KVMI_VCPU_EVENT_CR)
+	case KVMI_VCPU_EVENT_CR:
 		return kvmintro_reply_cr(k, event, event->data.cr.new_value);
-	return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_CONTINUE, NULL,
-				    0);
+	case KVMI_VCPU_EVENT_MSR:
+		return kvmintro_reply_msr(k, event, event->data.msr.new_value);
+	default:
+		return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_CONTINUE,
+					    NULL, 0);
+	}
+}
+
+int kvmintro_event_error(struct kvmintro *k, const struct kvmintro_event *event)
+{
+	const struct kvmi_vm_event_cmd_error *e = &event->data.cmd_error;
+
+	if (event->id != KVMI_VM_EVENT_CMD_ERROR || e->err >= 0)
+		return kvmintro__fail(k, -EINVAL, "the event with id %u tells of no error",
+				      event->id);
+	return kvmintro__command_failed(k, e->msg_id, e->err);
 }

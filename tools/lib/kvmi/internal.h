@@ -5,7 +5,7 @@
 /*
  * io.c moves whole messages, command.c pairs commands with replies, event.c
  * keeps the queue of events. session.c, handshake.c and attach.c make
- * connections; vm.c, vcpu.c, registers.c and memory.c are the commands.
+ * connections; vm.c, vcpu.c, state.c, registers.c and memory.c are the commands.
  */
 
 #include <errno.h>
@@ -48,8 +48,10 @@ struct kvmintro {
 	struct event_node **events_tail;
 	size_t event_count;
 
-	/* Messages of a batch. */
+	/* Messages of a batch, behind room for the one that switches replies off. */
 	bool batching;
+	bool batch_allowed;
+	uint8_t batch_flags;
 	uint8_t *batch;
 	size_t batch_fill;
 	size_t batch_size;

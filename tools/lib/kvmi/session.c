@@ -101,6 +101,8 @@ int kvmintro_close(struct kvmintro *k)
 				   strerror(-r));
 	kvmintro__drop_events(k);
 	kvmintro_batch_cancel(k);
+	k->batch_allowed = false;
+	k->batch_flags = 0;
 	k->fill = 0;
 	k->stale = 0;
 	k->quiet = false;

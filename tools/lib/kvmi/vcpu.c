@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Commands about one vCPU, except for its registers. */
+/* What happens on one vCPU: events, stops, exceptions. */
 #include "internal.h"
-
-int kvmintro_get_tsc_speed(struct kvmintro *k, uint16_t vcpu, uint64_t *hz)
-{
-	struct kvmi_vcpu_get_info_reply reply;
-	int r = COMMAND(k, KVMI_VCPU_GET_INFO, VCPU(vcpu), REPLY(reply));
-
-	if (!r)
-		*hz = reply.tsc_speed;
-	return r;
-}
 
 int kvmintro_pause_vcpu(struct kvmintro *k, uint16_t vcpu, bool wait)
 {
@@ -51,32 +41,52 @@ int kvmintro_control_cr(struct kvmintro *k, uint16_t vcpu, uint32_t cr,
 	return COMMAND(k, KVMI_VCPU_CONTROL_CR, VCPU(vcpu), BODY(body));
 }
 
-int kvmintro_get_cpuid(struct kvmintro *k, uint16_t vcpu, uint32_t function,
-		       uint32_t index, struct kvmi_vcpu_get_cpuid_reply *leaf)
+int kvmintro_control_msr(struct kvmintro *k, uint16_t vcpu, uint32_t msr,
+			 bool enable)
 {
-	const struct kvmi_vcpu_get_cpuid body = {
-		.function = function,
-		.index = index,
+	const struct kvmi_vcpu_control_msr body = {
+		.enable = enable,
+		.msr = msr,
 	};
+	int r = COMMAND(k, KVMI_VCPU_CONTROL_MSR, VCPU(vcpu), BODY(body));
 
-	return COMMAND(k, KVMI_VCPU_GET_CPUID, VCPU(vcpu), BODY(body),
-		       REPLY(*leaf));
+	if (r == -EINVAL)
+		return kvmintro__fail(k, r, "MSR %#x cannot be watched (0 to 0x1fff and 0xc0000000 to 0xc0001fff can, but for the local APIC's: 0x6e0, 0x800 to 0x8ff), or there is no vCPU %u",
+				      msr, vcpu);
+	if (r == -EBUSY)
+		return kvmintro__fail(k, r, "MSR %#x: %u of vCPU %u are watched or its queue is full; not more are possible",
+				      msr, KVMI_MAX_MSRS, vcpu);
+	return r;
 }
 
-int kvmintro_translate(struct kvmintro *k, uint16_t vcpu, uint64_t gva,
-		       uint64_t *gpa)
+int kvmintro_control_singlestep(struct kvmintro *k, uint16_t vcpu, bool enable)
 {
-	const struct kvmi_vcpu_translate_gva body = { .gva = gva };
-	struct kvmi_vcpu_translate_gva_reply reply;
-	int r = COMMAND(k, KVMI_VCPU_TRANSLATE_GVA, VCPU(vcpu), BODY(body),
-			REPLY(reply));
+	const struct kvmi_vcpu_control_singlestep body = { .enable = enable };
+	int r = COMMAND(k, KVMI_VCPU_CONTROL_SINGLESTEP, VCPU(vcpu), BODY(body));
 
-	if (r < 0)
-		return r;
-	if (reply.gpa == ~0ULL)
-		return kvmintro__fail(k, -EFAULT,
-				      "virtual address %#llx is not mapped in the address space that vCPU %u uses now",
-				      (unsigned long long)gva, vcpu);
-	*gpa = reply.gpa;
-	return 0;
+	if (r == -EOPNOTSUPP)
+		return kvmintro__fail(k, r, "the host's processor cannot single-step a vCPU");
+	if (r == -EBUSY)
+		return kvmintro__fail(k, r, "the VMM debugs vCPU %u itself, or its queue is full; end the debugger of the VMM first",
+				      vcpu);
+	return r;
+}
+
+int kvmintro_inject_exception(struct kvmintro *k, uint16_t vcpu, uint8_t vector,
+			      uint32_t error_code, uint64_t address)
+{
+	const struct kvmi_vcpu_inject_exception body = {
+		.nr = vector,
+		.error_code = error_code,
+		.address = address,
+	};
+	int r = COMMAND(k, KVMI_VCPU_INJECT_EXCEPTION, VCPU(vcpu), BODY(body));
+
+	if (r == -EBUSY)
+		return kvmintro__fail(k, r, "an earlier exception of vCPU %u has not been delivered, or its queue is full; take its TRAP event first",
+				      vcpu);
+	if (r == -EOPNOTSUPP)
+		return kvmintro__fail(k, r, "vCPU %u waits to be started, or runs a nested guest; try again later",
+				      vcpu);
+	return r;
 }

@@ -261,7 +261,7 @@ static void errors(void)
 static void names(void)
 {
 	ok(!strcmp(kvmintro_command_name(KVMI_VM_GET_INFO), "VM_GET_INFO"), "command name");
-	ok(!kvmintro_command_name(11) && !kvmintro_command_name(40) &&
+	ok(!kvmintro_command_name(12) && !kvmintro_command_name(40) &&
 	   !kvmintro_command_name(65535), "no name for unknown commands");
 	ok(!strcmp(kvmintro_event_name(KVMI_VCPU_EVENT_CPUID), "CPUID"), "event name");
 	ok(!kvmintro_event_name(14) && !kvmintro_event_name(65535),

@@ -81,76 +81,96 @@ static void answers(void)
 	peer_close(k, fd);
 }
 
-/* Read one message and check its id, number and, if >= 0, its first byte. */
-static int next_is(int fd, uint16_t id, uint32_t seq, int first)
+/* The data of each event arrive in the member of its name. */
+static void data(void)
 {
-	struct kvmi_msg_hdr hdr;
-
-	if (!peer_receive(fd, msg, sizeof(msg)))
-		return 0;
-	memcpy(&hdr, msg, sizeof(hdr));
-	return hdr.id == id && hdr.seq == seq &&
-	       (first < 0 || msg[sizeof(hdr)] == first);
-}
-
-static void batches(void)
-{
-	struct kvmintro_event ev = { .seq = 9, .id = KVMI_VCPU_EVENT_PAUSE };
+	static const struct {
+		uint8_t id;
+		size_t size;
+		const char *bytes;
+	} all[] = {
+		{ KVMI_VCPU_EVENT_MSR, 24,
+		  "\x82\0\0\xc0\0\0\0\0\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\x80" },
+		{ KVMI_VCPU_EVENT_XSETBV, 24,
+		  "\0\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0" },
+		{ KVMI_VCPU_EVENT_BREAKPOINT, 16,
+		  "\x34\x12\0\0\0\0\0\0\2\0\0\0\0\0\0\0" },
+		{ KVMI_VCPU_EVENT_TRAP, 16,
+		  "\x0e\0\0\0\4\0\0\0\0\x10\0\0\0\0\0\0" },
+		{ KVMI_VCPU_EVENT_DESCRIPTOR, 8, "\3\1\0\0\0\0\0\0" },
+		{ KVMI_VCPU_EVENT_SINGLESTEP, 8, "\1\0\0\0\0\0\0\0" },
+		{ KVMI_VCPU_EVENT_CPUID, 16, "\7\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0" },
+		{ KVMI_VM_EVENT_CMD_ERROR, 16,
+		  "\xf0\xff\xff\xff\5\0\0\0\x13\0\0\0\0\0\0\0" },
+	};
+	struct kvmintro_event ev[8];
 	struct kvmintro *k;
-	uint32_t count;
+	size_t i;
 	int fd;
 
 	k = peer_open(&fd);
-	peer_reply(fd, KVMI_VM_CHECK_COMMAND, 1, 0, NULL, 0);
-	ok(!kvmintro_batch_begin(k) && next_is(fd, KVMI_VM_CHECK_COMMAND, 1, 27),
-	   "a batch begins with the question whether it can");
-	ok(kvmintro_batch_begin(k) == -EALREADY, "not twice");
-	ok(!kvmintro_control_cr(k, 0, 3, true) && !kvmintro_pause_vcpu(k, 1, false) &&
-	   !kvmintro_continue(k, &ev) && !kvmintro_write_physical(k, 0, "ab", 2),
-	   "commands are taken");
-	ok(!peer_receive(fd, msg, sizeof(msg)), "nothing is sent");
-	ok(kvmintro_get_vcpu_count(k, &count) == -EBUSY &&
-	   kvmintro_check_event(k, 1) == -EBUSY, "questions are refused");
-
-	peer_reply(fd, KVMI_VM_CONTROL_CMD_RESPONSE, 6, 0, NULL, 0);
-	ok(!kvmintro_batch_end(k), "the end is answered");
-	ok(next_is(fd, KVMI_VM_CONTROL_CMD_RESPONSE, 5, 0) && msg[9] == 1,
-	   "replies off, at once");
-	ok(next_is(fd, KVMI_VCPU_CONTROL_CR, 2, 0) &&
-	   next_is(fd, KVMI_VCPU_PAUSE, 3, 1) &&
-	   next_is(fd, KVMI_VCPU_EVENT_REPLY, 9, 0) &&
-	   next_is(fd, KVMI_VM_WRITE_PHYSICAL, 4, 0), "the commands in order");
-	ok(next_is(fd, KVMI_VM_CONTROL_CMD_RESPONSE, 6, 1) && msg[9] == 1,
-	   "replies on, at once");
-	ok(kvmintro_batch_end(k) == -EINVAL, "an end without begin");
-
-	peer_reply(fd, KVMI_VM_CHECK_COMMAND, 7, 0, NULL, 0);
-	ok(!kvmintro_batch_begin(k) && !kvmintro_batch_end(k) &&
-	   next_is(fd, KVMI_VM_CHECK_COMMAND, 7, 27) &&
-	   !peer_receive(fd, msg, sizeof(msg)), "an empty batch sends nothing");
-	peer_reply(fd, KVMI_VM_CHECK_COMMAND, 8, -KVM_EPERM, NULL, 0);
-	ok(kvmintro_batch_begin(k) == -EPERM, "a VMM that does not allow it");
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		peer_event(fd, i + 1, 1, all[i].id, all[i].bytes, all[i].size);
+		ok(kvmintro_wait_event(k, 100, &ev[i]) == 1 && ev[i].id == all[i].id &&
+		   ev[i].data_size == all[i].size, "event %u", all[i].id);
+	}
+	ok(ev[0].data.msr.msr == 0xc0000082 && ev[0].data.msr.old_value == 1 &&
+	   ev[0].data.msr.new_value == 0x8000000000000002, "MSR");
+	ok(!ev[1].data.xsetbv.xcr && ev[1].data.xsetbv.old_value == 3 &&
+	   ev[1].data.xsetbv.new_value == 7, "XSETBV");
+	ok(ev[2].data.breakpoint.gpa == 0x1234 && ev[2].data.breakpoint.insn_len == 2,
+	   "BREAKPOINT");
+	ok(ev[3].data.trap.vector == 14 && ev[3].data.trap.error_code == 4 &&
+	   ev[3].data.trap.cr2 == 0x1000, "TRAP");
+	ok(ev[4].data.descriptor.descriptor == KVMI_DESC_LDTR &&
+	   ev[4].data.descriptor.write, "DESCRIPTOR");
+	ok(ev[5].data.singlestep.failed, "SINGLESTEP");
+	ok(ev[6].data.cpuid.function == 7 && ev[6].data.cpuid.index == 1 &&
+	   ev[6].data.cpuid.insn_len == 2, "CPUID");
+	ok(ev[7].data.cmd_error.err == -KVM_EBUSY && ev[7].data.cmd_error.msg_seq == 5 &&
+	   ev[7].data.cmd_error.msg_id == KVMI_VCPU_INJECT_EXCEPTION, "CMD_ERROR");
+	ok(kvmintro_event_error(k, &ev[7]) == -EBUSY &&
+	   strstr(kvmintro_error(k), "VCPU_INJECT_EXCEPTION"), "CMD_ERROR as errno");
+	ev[7].data.cmd_error.msg_id = 9999;
+	ok(kvmintro_event_error(k, &ev[7]) == -EBUSY, "the error of an unknown command");
+	ev[7].data.cmd_error.err = 0;
+	ok(kvmintro_event_error(k, &ev[7]) == -EINVAL &&
+	   kvmintro_event_error(k, &ev[0]) == -EINVAL, "what is no error");
+	ok(!kvmintro_event_needs_reply(&ev[7]) && !kvmintro_continue(k, &ev[7]) &&
+	   !peer_receive(fd, msg, sizeof(msg)), "CMD_ERROR is not answered");
 	peer_close(k, fd);
 }
 
-static void quiet(void)
+static void more_answers(void)
 {
+	static const uint8_t retried[] = {
+		KVMI_VCPU_EVENT_BREAKPOINT, KVMI_VCPU_EVENT_DESCRIPTOR,
+		KVMI_VCPU_EVENT_CPUID,
+	};
+	struct kvmintro_event ev = { .seq = 7, .vcpu = 2, .id = KVMI_VCPU_EVENT_MSR };
 	struct kvmintro *k;
-	uint32_t count;
+	size_t i;
 	int fd;
 
 	k = peer_open(&fd);
-	peer_reply(fd, KVMI_VM_CONTROL_CMD_RESPONSE, 1, 0, NULL, 0);
-	ok(!kvmintro_control_cmd_response(k, false, false), "off, with an answer");
-	ok(!kvmintro_control_cr(k, 0, 3, true), "a command returns at once");
-	ok(kvmintro_get_vcpu_count(k, &count) == -EBUSY, "a question is refused");
-	ok(kvmintro_batch_begin(k) == -EALREADY, "and so is a batch");
-	peer_reply(fd, KVMI_VM_CONTROL_CMD_RESPONSE, 3, 0, NULL, 0);
-	ok(!kvmintro_control_cmd_response(k, true, true), "on, with an answer");
-	peer_reply(fd, KVMI_VCPU_CONTROL_CR, 4, -KVM_EINVAL, NULL, 0);
-	ok(kvmintro_control_cr(k, 0, 9, true) == -EINVAL, "answers are waited for again");
-	ok(!kvmintro_control_cmd_response(k, false, true), "off, without an answer");
-	ok(!kvmintro_control_cmd_response(k, true, false), "on, without an answer");
+	ev.data.msr.new_value = 0x2000;
+	ok(!kvmintro_continue(k, &ev) && peer_receive(fd, msg, sizeof(msg)) == 32 &&
+	   !memcmp(msg + 16, "\0\2\0\0\0\0\0\0\0\x20\0\0\0\0\0\0", 16),
+	   "continue: MSR keeps the guest's value");
+	ok(!kvmintro_reply_msr(k, &ev, 0x1000) &&
+	   peer_receive(fd, msg, sizeof(msg)) == 32 &&
+	   !memcmp(msg + 24, "\0\x10\0\0\0\0\0\0", 8), "reply_msr");
+	ok(kvmintro_retry(k, &ev) == -EINVAL && !peer_receive(fd, msg, sizeof(msg)),
+	   "an MSR event has no retry");
+	for (i = 0; i < sizeof(retried); i++) {
+		ev.id = retried[i];
+		ok(!kvmintro_retry(k, &ev) && peer_receive(fd, msg, sizeof(msg)) == 24 &&
+		   msg[16] == KVMI_EVENT_ACTION_RETRY && msg[17] == ev.id,
+		   "retry: event %u", ev.id);
+		ok(!kvmintro_continue(k, &ev) && peer_receive(fd, msg, sizeof(msg)) == 24 &&
+		   !msg[16], "continue: event %u", ev.id);
+	}
+	ok(kvmintro_reply_msr(k, &ev, 0) == -EINVAL, "reply_msr to something else");
 	peer_close(k, fd);
 }
 
@@ -158,7 +178,7 @@ int main(void)
 {
 	shapes();
 	answers();
-	batches();
-	quiet();
+	data();
+	more_answers();
 	return done();
 }

@@ -28,7 +28,23 @@ struct kvmintro_event {
 	union {
 		/** @cr: KVMI_VCPU_EVENT_CR */
 		struct kvmi_vcpu_event_cr cr;
-		/** @raw: any other */
+		/** @msr: KVMI_VCPU_EVENT_MSR */
+		struct kvmi_vcpu_event_msr msr;
+		/** @xsetbv: KVMI_VCPU_EVENT_XSETBV */
+		struct kvmi_vcpu_event_xsetbv xsetbv;
+		/** @breakpoint: KVMI_VCPU_EVENT_BREAKPOINT */
+		struct kvmi_vcpu_event_breakpoint breakpoint;
+		/** @trap: KVMI_VCPU_EVENT_TRAP */
+		struct kvmi_vcpu_event_trap trap;
+		/** @descriptor: KVMI_VCPU_EVENT_DESCRIPTOR */
+		struct kvmi_vcpu_event_descriptor descriptor;
+		/** @singlestep: KVMI_VCPU_EVENT_SINGLESTEP */
+		struct kvmi_vcpu_event_singlestep singlestep;
+		/** @cpuid: KVMI_VCPU_EVENT_CPUID */
+		struct kvmi_vcpu_event_cpuid cpuid;
+		/** @cmd_error: KVMI_VM_EVENT_CMD_ERROR */
+		struct kvmi_vm_event_cmd_error cmd_error;
+		/** @raw: any other, and all of the above */
 		uint8_t raw[KVMINTRO_EVENT_DATA];
 	} data;
 };
@@ -67,14 +83,49 @@ int kvmintro_reply_event(struct kvmintro *k, const struct kvmintro_event *event,
 /**
  * kvmintro_continue - answer an event so that nothing changes for the guest
  *
- * A CR event gets the value that the guest wanted. Events that need no answer
- * get none.
+ * CR and MSR events get the value that the guest wanted; a breakpoint that the
+ * tool did not set is the guest's own and becomes its exception. Events that need
+ * no answer get none.
  */
 int kvmintro_continue(struct kvmintro *k, const struct kvmintro_event *event);
 
-/** kvmintro_reply_cr - answer a CR event with the value to be written */
+/**
+ * kvmintro_retry - enter the guest again without what the event is about
+ *
+ * For BREAKPOINT, DESCRIPTOR and CPUID events. The vCPU goes on where
+ * kvmintro_set_registers() puts it if that was called, else at the same
+ * instruction, which raises the event again unless it was changed.
+ *
+ * Return: 0; -EINVAL if the event does not have this action.
+ */
+int kvmintro_retry(struct kvmintro *k, const struct kvmintro_event *event);
+
+/**
+ * kvmintro_reply_cr - answer a CR event with the value to be written
+ *
+ * Return: 0; -EINVAL for another event.
+ */
 int kvmintro_reply_cr(struct kvmintro *k, const struct kvmintro_event *event,
 		      uint64_t value);
+
+/**
+ * kvmintro_reply_msr - answer an MSR event with the value to be written
+ *
+ * The guest gets #GP if the register cannot hold @value.
+ *
+ * Return: 0; -EINVAL for another event.
+ */
+int kvmintro_reply_msr(struct kvmintro *k, const struct kvmintro_event *event,
+		       uint64_t value);
+
+/**
+ * kvmintro_event_error - what a KVMI_VM_EVENT_CMD_ERROR tells
+ *
+ * Return: the negative errno that the command would have returned if its reply
+ * had not been suppressed, and kvmintro_error() explains it; -EINVAL for another
+ * event.
+ */
+int kvmintro_event_error(struct kvmintro *k, const struct kvmintro_event *event);
 
 #ifdef __cplusplus
 }

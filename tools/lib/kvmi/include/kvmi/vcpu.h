@@ -47,6 +47,49 @@ int kvmintro_control_event(struct kvmintro *k, uint16_t vcpu, uint16_t event,
 int kvmintro_control_cr(struct kvmintro *k, uint16_t vcpu, uint32_t cr,
 			bool enable);
 
+/**
+ * kvmintro_control_msr - choose a model specific register for KVMI_VCPU_EVENT_MSR
+ * @msr: 0 to 0x1fff or 0xc0000000 to 0xc0001fff, but not the local APIC's: 0x6e0
+ *	 and 0x800 to 0x8ff
+ *
+ * The event itself must be switched on, too. A vCPU has KVMI_MAX_MSRS choices.
+ *
+ * Return: 0; -EINVAL for any other register; -EBUSY if there are too many;
+ * -ENOMEM.
+ */
+int kvmintro_control_msr(struct kvmintro *k, uint16_t vcpu, uint32_t msr,
+			 bool enable);
+
+/**
+ * kvmintro_control_singlestep - stop a vCPU after each instruction
+ *
+ * While it is on, every instruction brings a KVMI_VCPU_EVENT_SINGLESTEP, which
+ * needs no other switch, and the guest's interrupts wait. Delivery of an exception
+ * counts as an instruction. A vCPU that waits for the answer to an event carries
+ * it out before that answer, if it is sent before.
+ *
+ * Return: 0; -EPERM if the VMM did not allow the event; -EOPNOTSUPP if the
+ * processor cannot; -EBUSY while the VMM debugs the vCPU.
+ */
+int kvmintro_control_singlestep(struct kvmintro *k, uint16_t vcpu, bool enable);
+
+/**
+ * kvmintro_inject_exception - raise an exception in the guest
+ * @vector: 0 to 31, but not 2
+ * @error_code: for a vector that has one; ignored for others
+ * @address: CR2, for a page fault (14); ignored for others
+ *
+ * Each success brings one KVMI_VCPU_EVENT_TRAP before any other event of the
+ * vCPU. It tells what was delivered: another exception or interrupt if one was
+ * on its way already.
+ *
+ * Return: 0; -EINVAL for another vector; -EPERM if the VMM did not allow the
+ * event; -EBUSY if the TRAP of an earlier one is outstanding; -EOPNOTSUPP if the
+ * vCPU waits to be started or runs a nested guest.
+ */
+int kvmintro_inject_exception(struct kvmintro *k, uint16_t vcpu, uint8_t vector,
+			      uint32_t error_code, uint64_t address);
+
 /** struct kvmintro_registers - registers of a vCPU */
 struct kvmintro_registers {
 	/** @mode: width of the running code in bytes: 2, 4 or 8 */
@@ -90,6 +133,47 @@ int kvmintro_set_registers(struct kvmintro *k, uint16_t vcpu,
  */
 int kvmintro_get_cpuid(struct kvmintro *k, uint16_t vcpu, uint32_t function,
 		       uint32_t index, struct kvmi_vcpu_get_cpuid_reply *leaf);
+
+/**
+ * kvmintro_get_xcr - read an extended control register
+ * @xcr: 0
+ *
+ * Return: 0; -EINVAL for any other register.
+ */
+int kvmintro_get_xcr(struct kvmintro *k, uint16_t vcpu, uint8_t xcr,
+		     uint64_t *value);
+
+/**
+ * kvmintro_get_xsave - read the extended state: x87, SSE, AVX and so on
+ * @state: receives it as XSAVE stores it, not compacted; KVMI_XSAVE_SIZE bytes.
+ *	   What lies beyond (AMX tiles) is left out.
+ */
+int kvmintro_get_xsave(struct kvmintro *k, uint16_t vcpu,
+		       struct kvmi_vcpu_xsave *state);
+
+/**
+ * kvmintro_set_xsave - write the extended state
+ * @state: as kvmintro_get_xsave() gives it
+ * @size: its size in bytes, at most KVMI_XSAVE_SIZE; zeros follow
+ *
+ * Parts that the header's XSTATE_BV leaves out are reset.
+ *
+ * Return: 0; -E2BIG if @size is larger; -EINVAL if the header names a part that
+ * the guest does not have, or MXCSR has a reserved bit.
+ */
+int kvmintro_set_xsave(struct kvmintro *k, uint16_t vcpu, const void *state,
+		       size_t size);
+
+/**
+ * kvmintro_get_mtrr_type - memory type that the guest's MTRRs give an address
+ * @type: receives 0 uncacheable, 1 write combining, 4 write through, 5 write
+ *	  protected or 6 write back
+ *
+ * Return: 0; -EINVAL if @gpa is beyond the guest's physical addresses;
+ * -EOPNOTSUPP if the guest has no MTRRs.
+ */
+int kvmintro_get_mtrr_type(struct kvmintro *k, uint16_t vcpu, uint64_t gpa,
+			   uint8_t *type);
 
 /**
  * kvmintro_translate - guest virtual to guest physical address
