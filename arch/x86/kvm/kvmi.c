@@ -21,6 +21,12 @@ void kvmi_arch_fill_features(struct kvmi_features *features)
 	/* Nothing beyond the basic protocol yet. */
 }
 
+/* The tool switched an event on. */
+void kvmi_arch_event_enabled(struct kvm_vcpu *vcpu)
+{
+	vcpu->introspection->arch.watching = true;
+}
+
 /* A session ended. The intercepts go before the guest is entered. */
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 {
@@ -93,7 +99,25 @@ void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch)
 	arch->msrs.shadow_gs = kvmi_x86_msr(vcpu, MSR_KERNEL_GS_BASE);
 }
 
+/* Whether VM-Enter and VM-Exit are of interest until the next VM-Enter. */
+static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	return !bitmap_empty(vcpui->events, KVMI_NUM_EVENTS) ||
+	       vcpui->arch.cr_applied;
+}
+
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 {
+	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
+
+	/* A nested guest runs with what is set; its hypervisor's turn comes. */
+	if (likely(!arch->watching) || is_guest_mode(vcpu))
+		return;
+
 	kvmi_cr_prepare_entry(vcpu);
+
+	arch->watching = kvmi_x86_is_watching(vcpu);
+	kvmi_emulate_watch(vcpu, arch->watching);
 }

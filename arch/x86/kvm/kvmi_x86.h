@@ -18,5 +18,6 @@ bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val);
 
 /* kvmi/emulate.c */
 void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);
+bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r);
 
 #endif /* ARCH_X86_KVM_KVMI_X86_H */

@@ -353,6 +353,7 @@ int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu);
 /* Per architecture: arch/x86/kvm/kvmi.c */
 bool kvmi_arch_vm_supported(struct kvm *kvm);
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu);
+void kvmi_arch_event_enabled(struct kvm_vcpu *vcpu);
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch);
 void kvmi_arch_fill_features(struct kvmi_features *features);
 void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
@@ -366,24 +367,6 @@ struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn);
 /* vm_memory.c */
 bool kvmi_write_needs_vcpu(struct kvm *kvm);
 
-/* Command handlers, in the order of the table */
-int kvmi_cmd_get_version(struct kvmi_call *call);
-int kvmi_cmd_vm_check_command(struct kvmi_call *call);
-int kvmi_cmd_vm_check_event(struct kvmi_call *call);
-int kvmi_cmd_vm_get_info(struct kvmi_call *call);
-int kvmi_cmd_vcpu_get_info(struct kvmi_call *call);
-int kvmi_cmd_vcpu_pause(struct kvmi_call *call);
-int kvmi_cmd_vm_control_events(struct kvmi_call *call);
-int kvmi_cmd_vcpu_control_events(struct kvmi_call *call);
-int kvmi_cmd_vcpu_control_cr(struct kvmi_call *call);
-int kvmi_cmd_vcpu_get_registers(struct kvmi_call *call);
-int kvmi_cmd_vcpu_set_registers(struct kvmi_call *call);
-int kvmi_cmd_vcpu_get_cpuid(struct kvmi_call *call);
-int kvmi_cmd_vm_read_physical(struct kvmi_call *call);
-int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
-int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
-int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
-int kvmi_cmd_vcpu_translate_gva(struct kvmi_call *call);
-int kvmi_cmd_vm_query_physical(struct kvmi_call *call);
+#include "kvmi_commands.h"
 
 #endif /* __KVMI_INT_H */

@@ -18,5 +18,7 @@ int kvmi_cmd_vcpu_control_events(struct kvmi_call *call)
 	kvmi_vcpu_event_forget(call->vcpu);
 	__assign_bit(req->event_id, call->vcpu->introspection->events,
 		     req->enable);
+	if (req->enable)
+		kvmi_arch_event_enabled(call->vcpu);
 	return 0;
 }

@@ -12,12 +12,15 @@ struct kvm_vcpu;
 
 /**
  * struct kvmi_vcpu_arch - x86 part of a vCPU's introspection state
+ * @watching: an event may be wanted, or an intercept is still set for one. While it
+ *	      is false, neither VM-Enter nor VM-Exit is looked at.
  * @cr_selected: control registers that the tool chose, a bit each
  * @cr_applied: control registers whose writes are intercepted for introspection
  *
  * Only the vCPU's thread touches it.
  */
 struct kvmi_vcpu_arch {
+	bool watching;
 	u32 cr_selected;
 	u32 cr_applied;
 };

@@ -54,12 +54,10 @@ void kvmi_cr_prepare_entry(struct kvm_vcpu *vcpu)
 	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
 	u32 want = kvmi_watched_crs(vcpu);
 
-	/* A nested guest runs with what is set; its hypervisor's turn comes. */
-	if (likely(!(want | arch->cr_applied)) || is_guest_mode(vcpu))
+	if (!(want | arch->cr_applied))
 		return;
 
 	kvm_x86_ops.kvmi_ops->set_cr_intercept(vcpu, want, arch->cr_applied);
-	kvmi_emulate_watch(vcpu, want);
 	arch->cr_applied = want;
 }
 
@@ -149,19 +147,9 @@ EXPORT_SYMBOL_GPL(kvmi_cr_write);
 
 /*
  * The same for an instruction in KVM's emulator, which writes the register itself.
- * Returns true if it shall, with @val. The emulator cannot stop in the middle of
- * an instruction: when a signal interrupts the wait, the write takes place and the
- * reply is ignored.
+ * Returns true if it shall, with @val.
  */
 bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val)
 {
-	int r = kvmi_cr_ask(vcpu, cr, val);
-
-	/* Ends a run of emulated instructions: the reply may have set registers. */
-	kvm_make_request(KVM_REQ_EVENT, vcpu);
-	if (r == -EINTR) {
-		kvmi_vcpu_event_discard(vcpu);
-		return true;
-	}
-	return !r;
+	return kvmi_emulate_asked(vcpu, kvmi_cr_ask(vcpu, cr, val));
 }

@@ -18,13 +18,34 @@
 static const struct x86_emulate_ops *kvm_emulate_ops;
 static struct x86_emulate_ops kvmi_emulate_ops;
 
+/* A fastpath emulates with interrupts off and cannot wait. */
+static bool kvmi_emulate_may_ask(struct kvm_vcpu *vcpu)
+{
+	return !irqs_disabled() && !is_guest_mode(vcpu);
+}
+
+/*
+ * The tool was asked about an instruction, with @r as the outcome: 0 to go on with
+ * it. Returns true if the instruction shall take effect. The emulator cannot stop
+ * in the middle of an instruction: when a signal interrupts the wait, it takes
+ * effect and the reply is ignored.
+ */
+bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r)
+{
+	/* Ends a run of emulated instructions: the reply may have set registers. */
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+	if (r == -EINTR) {
+		kvmi_vcpu_event_discard(vcpu);
+		return true;
+	}
+	return !r;
+}
+
 static int kvmi_emulate_set_cr(struct x86_emulate_ctxt *ctxt, int cr, ulong val)
 {
 	struct kvm_vcpu *vcpu = ctxt->vcpu;
 
-	/* A fastpath emulates with interrupts off and cannot wait. */
-	if (!irqs_disabled() && !is_guest_mode(vcpu) &&
-	    kvmi_cr_is_watched(vcpu, cr) &&
+	if (kvmi_emulate_may_ask(vcpu) && kvmi_cr_is_watched(vcpu, cr) &&
 	    !kvmi_cr_emulated_write(vcpu, cr, &val))
 		return 0;
 
@@ -46,7 +67,7 @@ void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch)
 	if (watch) {
 		DO_ONCE_SLEEPABLE(kvmi_emulate_init, ctxt->ops);
 		ctxt->ops = &kvmi_emulate_ops;
-	} else {
+	} else if (ctxt->ops == &kvmi_emulate_ops) {
 		ctxt->ops = kvm_emulate_ops;
 	}
 }

@@ -7,6 +7,7 @@
 #include "x86.h"
 #include "kvm_emulate.h"
 #include "svm.h"
+#include "kvmi_int.h"
 #include "kvmi_x86.h"
 
 /* EXITINFO1 of a control register exit names the general register. */
@@ -115,6 +116,9 @@ static int svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr)
 
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
+	if (likely(!vcpu->introspection->arch.watching))
+		return KVMI_PASS;
+
 	switch (to_svm(vcpu)->vmcb->control.exit_code) {
 	case SVM_EXIT_WRITE_CR0:
 	case SVM_EXIT_CR0_SEL_WRITE:

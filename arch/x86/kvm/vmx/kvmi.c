@@ -6,6 +6,7 @@
 
 #include "x86.h"
 #include "vmx.h"
+#include "kvmi_int.h"
 #include "kvmi_x86.h"
 
 /* Access types in the qualification of a control register exit. */
@@ -119,6 +120,9 @@ static int vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu)
 
 int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
+	if (likely(!vcpu->introspection->arch.watching))
+		return KVMI_PASS;
+
 	switch (to_vmx(vcpu)->exit_reason.basic) {
 	case EXIT_REASON_CR_ACCESS:
 		return vmx_kvmi_handle_cr(vcpu);
