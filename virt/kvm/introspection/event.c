@@ -292,3 +292,26 @@ int kvmi_vm_event(struct kvm_introspection *kvmi, u8 id)
 		return -ENOENT;
 	return 0;
 }
+
+/* Tells that the command @cmd, which is not replied to, failed. @tx is scratch. */
+void kvmi_vm_event_cmd_error(struct kvm_introspection *kvmi, u32 epoch,
+			     const struct kvmi_msg_hdr *cmd, int err, void *tx)
+{
+	const struct kvmi_vm_event_cmd_error data = {
+		.err = err,
+		.msg_seq = cmd->seq,
+		.msg_id = cmd->id,
+	};
+	struct kvmi_event_msg *msg = tx;
+
+	if (!kvmi_event_allowed(kvmi, KVMI_VM_EVENT_CMD_ERROR))
+		return;
+
+	memset(msg, 0, sizeof(*msg));
+	msg->hdr.id = KVMI_EVENT;
+	msg->hdr.size = sizeof(msg->event) + sizeof(data);
+	msg->event.size = sizeof(msg->event);
+	msg->event.event = KVMI_VM_EVENT_CMD_ERROR;
+	memcpy(msg->data, &data, sizeof(data));
+	kvmi_socket_send_event(kvmi, epoch, msg, sizeof(*msg) + sizeof(data));
+}

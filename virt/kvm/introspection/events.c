@@ -47,12 +47,14 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 	[KVMI_VCPU_EVENT_SINGLESTEP] = { .name = "SINGLESTEP" },
 	[KVMI_VM_EVENT_CMD_ERROR] = {
 		.name = "CMD_ERROR",
+		.data_size = sizeof(struct kvmi_vm_event_cmd_error),
 		.of_vm = true,
 	},
 	[KVMI_VCPU_EVENT_CPUID] = { .name = "CPUID" },
 };
 
 static_assert(sizeof(struct kvmi_event) == 544);
+static_assert(sizeof(struct kvmi_vm_event_cmd_error) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_cr) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == 8);
 

@@ -15,7 +15,7 @@
  * @cmd: The command, NULL for an event reply.
  * @epoch: Session that it came from.
  * @hdr: Its message header.
- * @silent: Replies were off when it came.
+ * @answer: How commands were answered when it came.
  * @size: Bytes received of @data.
  * @data: What follows the vCPU header, zero extended to the command's structure.
  */
@@ -24,7 +24,7 @@ struct kvmi_job {
 	const struct kvmi_command *cmd;
 	u32 epoch;
 	struct kvmi_msg_hdr hdr;
-	bool silent;
+	enum kvmi_answer answer;
 	size_t size;
 	u8 data[] __aligned(8);
 };
@@ -53,7 +53,7 @@ static void kvmi_fill_job(struct kvmi_job *job, struct kvm_vcpu *vcpu,
 	job->cmd = NULL;
 	job->epoch = vcpu->kvm->introspection->epoch;
 	job->hdr = *hdr;
-	job->silent = false;
+	job->answer = KVMI_ANSWER_REPLY;
 	job->size = size;
 	memcpy(job->data, data, extended);
 }
@@ -84,7 +84,7 @@ struct kvmi_job *kvmi_alloc_reply_job(void)
 /* Returns 0 or the error to be replied. @req is zero extended by the caller. */
 int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		       const struct kvmi_msg_hdr *hdr, const void *req,
-		       size_t size, bool silent)
+		       size_t size, enum kvmi_answer answer)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_job *job;
@@ -96,7 +96,7 @@ int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		return -KVM_ENOMEM;
 
 	job->cmd = cmd;
-	job->silent = silent;
+	job->answer = answer;
 
 	spin_lock(&vcpui->lock);
 	full = vcpui->nr_jobs == KVMI_MAX_JOBS;
@@ -181,7 +181,7 @@ static void kvmi_run_job(struct kvm_vcpu *vcpu, struct kvmi_job *job)
 		.vcpu = vcpu,
 		.req = job->data,
 		.req_size = job->size,
-		.silent = job->silent,
+		.answer = job->answer,
 	};
 
 	if (job->cmd)

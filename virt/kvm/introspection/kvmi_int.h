@@ -53,6 +53,18 @@
 #define KVMI_MAX_EVENT_REPLY	16
 
 /**
+ * enum kvmi_answer - what a command is answered with
+ * @KVMI_ANSWER_REPLY: a reply
+ * @KVMI_ANSWER_NONE: nothing, unless the CMD_ERROR event is on
+ * @KVMI_ANSWER_ERROR: a CMD_ERROR event if it fails
+ */
+enum kvmi_answer {
+	KVMI_ANSWER_REPLY,
+	KVMI_ANSWER_NONE,
+	KVMI_ANSWER_ERROR,
+};
+
+/**
  * struct kvm_introspection - a VM that was ever hooked
  * @kvm: The VM. Constant.
  * @mutex: Serializes the ioctls.
@@ -70,7 +82,7 @@
  * @allowed_events: What the VMM allows. Written under @mutex, read at any time.
  * @vm_events: Events of the VM that the tool switched on. Written by HOOK before
  *	       the receiver runs and then by the receiver, read at any time.
- * @silent: The tool switched replies off. Receiver only.
+ * @answer: How commands are answered. Receiver only.
  * @rx: What came from the socket, KVMI_MAX_MSG bytes. Receiver only, as what
  *	follows.
  * @rx_pos: Begin of what is unread in @rx.
@@ -101,7 +113,7 @@ struct kvm_introspection {
 	DECLARE_BITMAP(allowed_events, KVMI_NUM_EVENTS);
 	DECLARE_BITMAP(vm_events, KVMI_NUM_EVENTS);
 
-	bool silent;
+	enum kvmi_answer answer;
 	void *rx;
 	size_t rx_pos;
 	size_t rx_end;
@@ -214,7 +226,7 @@ struct kvm_vcpu_introspection {
  * @rpl: Room for the reply after the error code, zeroed as far as the reply has a
  *	 fixed size, KVMI_MAX_REPLY in all.
  * @rpl_size: Preset to the fixed size; to be set if the size depends on @req.
- * @silent: Do not send the reply.
+ * @answer: How it is answered.
  */
 struct kvmi_call {
 	struct kvm *kvm;
@@ -223,7 +235,7 @@ struct kvmi_call {
 	size_t req_size;
 	void *rpl;
 	size_t rpl_size;
-	bool silent;
+	enum kvmi_answer answer;
 };
 
 #define KVMI_MAX_REPLY	(KVMI_MAX_MSG_SIZE - sizeof(struct kvmi_error_code))
@@ -325,7 +337,7 @@ const struct kvmi_event_desc *kvmi_find_event(u16 id);
 /* job.c */
 int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		       const struct kvmi_msg_hdr *hdr, const void *req,
-		       size_t size, bool silent);
+		       size_t size, enum kvmi_answer answer);
 int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 		     const void *reply, size_t size);
 struct kvmi_job *kvmi_alloc_reply_job(void);
@@ -345,6 +357,8 @@ void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr
 			   const void *reply, size_t size);
 bool kvmi_vcpu_event_enabled(struct kvm_vcpu *vcpu, u8 id);
 int kvmi_vm_event(struct kvm_introspection *kvmi, u8 id);
+void kvmi_vm_event_cmd_error(struct kvm_introspection *kvmi, u32 epoch,
+			     const struct kvmi_msg_hdr *cmd, int err, void *tx);
 
 /* vcpu.c */
 bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu);

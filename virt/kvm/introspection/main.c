@@ -133,7 +133,7 @@ static int kvmi_begin_session(struct kvm_introspection *kvmi,
 	/* Nothing can fail any more. */
 	kvmi_policy_reset(kvmi);
 	bitmap_zero(kvmi->vm_events, KVMI_NUM_EVENTS);
-	kvmi->silent = false;
+	kvmi->answer = KVMI_ANSWER_REPLY;
 	kvmi->rx_pos = 0;
 	kvmi->rx_end = 0;
 	kvmi->receiver = receiver;

@@ -32,7 +32,19 @@ static int kvmi_reply(struct kvm_introspection *kvmi, u32 epoch,
 	return kvmi_socket_send(kvmi, epoch, msg, sizeof(*msg) + size);
 }
 
-/* Runs @cmd and sends its one reply. A lost connection shows at the receiver. */
+/* A lost connection shows at the receiver. */
+static void kvmi_answer(struct kvm_introspection *kvmi, u32 epoch,
+			enum kvmi_answer answer, const struct kvmi_msg_hdr *hdr,
+			int err, void *tx, size_t size)
+{
+	if (answer == KVMI_ANSWER_REPLY)
+		kvmi_reply(kvmi, epoch, hdr, err, tx, size);
+	else if (err && (answer == KVMI_ANSWER_ERROR ||
+			 test_bit(KVMI_VM_EVENT_CMD_ERROR, kvmi->vm_events)))
+		kvmi_vm_event_cmd_error(kvmi, epoch, hdr, err, tx);
+}
+
+/* Runs @cmd and answers it. */
 void kvmi_call_and_reply(struct kvm_introspection *kvmi, u32 epoch,
 			 const struct kvmi_command *cmd,
 			 const struct kvmi_msg_hdr *hdr,
@@ -48,8 +60,7 @@ void kvmi_call_and_reply(struct kvm_introspection *kvmi, u32 epoch,
 	err = cmd->handler(call);
 	trace_kvmi_command(call->vcpu, cmd->name, hdr->seq, err);
 
-	if (!call->silent)
-		kvmi_reply(kvmi, epoch, hdr, err, msg, call->rpl_size);
+	kvmi_answer(kvmi, epoch, call->answer, hdr, err, msg, call->rpl_size);
 }
 
 static bool kvmi_padding_is_zero(const u8 *req, u64 mask)
@@ -135,7 +146,7 @@ static void kvmi_receive_command(struct kvm_introspection *kvmi,
 				 const struct kvmi_msg_hdr *hdr, const void *body)
 {
 	const struct kvmi_command *cmd = kvmi_find_command(hdr->id);
-	struct kvmi_call call = { .kvm = kvmi->kvm, .silent = kvmi->silent };
+	struct kvmi_call call = { .kvm = kvmi->kvm, .answer = kvmi->answer };
 	int err;
 
 	err = kvmi_check_command(kvmi, cmd, hdr, body, &call);
@@ -147,14 +158,13 @@ static void kvmi_receive_command(struct kvm_introspection *kvmi,
 		}
 
 		err = kvmi_queue_command(call.vcpu, cmd, hdr, call.req,
-					 call.req_size, call.silent);
+					 call.req_size, call.answer);
 		if (!err)
 			return;
 	}
 
 	trace_kvmi_command(call.vcpu, cmd ? cmd->name : "unknown", hdr->seq, err);
-	if (!call.silent)
-		kvmi_reply(kvmi, kvmi->epoch, hdr, err, kvmi->tx, 0);
+	kvmi_answer(kvmi, kvmi->epoch, call.answer, hdr, err, kvmi->tx, 0);
 }
 
 static int kvmi_receive_reply(struct kvm_introspection *kvmi,

@@ -23,12 +23,19 @@ int kvmi_cmd_vm_control_events(struct kvmi_call *call)
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call)
 {
 	const struct kvmi_vm_control_cmd_response *req = call->req;
+	struct kvm_introspection *kvmi = call->kvm->introspection;
+	enum kvmi_answer answer = KVMI_ANSWER_REPLY;
 
-	if (req->enable > 1 || req->now > 1 || req->flags)
+	if (req->enable > 1 || req->now > 1 ||
+	    req->flags & ~KVMI_CMD_RESPONSE_ERRORS)
 		return -KVM_EINVAL;
+	if (req->flags && !kvmi_event_allowed(kvmi, KVMI_VM_EVENT_CMD_ERROR))
+		return -KVM_EPERM;
 
-	call->kvm->introspection->silent = !req->enable;
+	if (!req->enable)
+		answer = req->flags ? KVMI_ANSWER_ERROR : KVMI_ANSWER_NONE;
+	kvmi->answer = answer;
 	if (req->now)
-		call->silent = !req->enable;
+		call->answer = answer;
 	return 0;
 }
