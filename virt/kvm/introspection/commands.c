@@ -144,6 +144,14 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_size = sizeof(struct kvmi_vcpu_translate_gva),
 		.rpl_size = sizeof(struct kvmi_vcpu_translate_gva_reply),
 	},
+	[KVMI_VCPU_GET_XCR] = {
+		.name = "VCPU_GET_XCR",
+		.handler = kvmi_cmd_vcpu_get_xcr,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_get_xcr),
+		.req_pad = PAD(kvmi_vcpu_get_xcr, padding),
+		.rpl_size = sizeof(struct kvmi_vcpu_get_xcr_reply),
+	},
 	[KVMI_VM_QUERY_PHYSICAL] = {
 		.name = "VM_QUERY_PHYSICAL",
 		.handler = kvmi_cmd_vm_query_physical,

@@ -27,7 +27,11 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.actions = CONTINUE | CRASH,
 	},
 	[KVMI_VCPU_EVENT_MSR] = { .name = "MSR" },
-	[KVMI_VCPU_EVENT_XSETBV] = { .name = "XSETBV" },
+	[KVMI_VCPU_EVENT_XSETBV] = {
+		.name = "XSETBV",
+		.data_size = sizeof(struct kvmi_vcpu_event_xsetbv),
+		.actions = CONTINUE | CRASH,
+	},
 	[KVMI_VCPU_EVENT_BREAKPOINT] = { .name = "BREAKPOINT" },
 	[KVMI_VCPU_EVENT_HYPERCALL] = { .name = "HYPERCALL" },
 	[KVMI_VCPU_EVENT_PF] = { .name = "PF" },
@@ -57,6 +61,7 @@ static_assert(sizeof(struct kvmi_event) == 544);
 static_assert(sizeof(struct kvmi_vm_event_cmd_error) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_cr) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == 8);
+static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
 
 bool kvmi_events_are_sound(void)
 {

@@ -21,6 +21,7 @@ int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
 int kvmi_cmd_vcpu_translate_gva(struct kvmi_call *call);
+int kvmi_cmd_vcpu_get_xcr(struct kvmi_call *call);
 int kvmi_cmd_vm_query_physical(struct kvmi_call *call);
 
 #endif /* __KVMI_COMMANDS_H */

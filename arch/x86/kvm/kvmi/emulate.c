@@ -52,10 +52,23 @@ static int kvmi_emulate_set_cr(struct x86_emulate_ctxt *ctxt, int cr, ulong val)
 	return kvm_emulate_ops->set_cr(ctxt, cr, val);
 }
 
+static int kvmi_emulate_set_xcr(struct x86_emulate_ctxt *ctxt, u32 index,
+				u64 xcr)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+
+	if (kvmi_emulate_may_ask(vcpu) &&
+	    !kvmi_xcr_emulated_write(vcpu, index, xcr))
+		return 0;
+
+	return kvm_emulate_ops->set_xcr(ctxt, index, xcr);
+}
+
 static void kvmi_emulate_init(const struct x86_emulate_ops *ops)
 {
 	kvmi_emulate_ops = *ops;
 	kvmi_emulate_ops.set_cr = kvmi_emulate_set_cr;
+	kvmi_emulate_ops.set_xcr = kvmi_emulate_set_xcr;
 	kvm_emulate_ops = ops;
 }
 
