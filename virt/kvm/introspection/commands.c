@@ -110,6 +110,12 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_size = sizeof(struct kvmi_vcpu_get_cpuid),
 		.rpl_size = sizeof(struct kvmi_vcpu_get_cpuid_reply),
 	},
+	[KVMI_VCPU_GET_XSAVE] = {
+		.name = "VCPU_GET_XSAVE",
+		.handler = kvmi_cmd_vcpu_get_xsave,
+		.scope = KVMI_SCOPE_VCPU,
+		.rpl_size = sizeof(struct kvmi_vcpu_xsave),
+	},
 	[KVMI_VM_READ_PHYSICAL] = {
 		.name = "VM_READ_PHYSICAL",
 		.handler = kvmi_cmd_vm_read_physical,
@@ -151,6 +157,12 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_size = sizeof(struct kvmi_vcpu_get_xcr),
 		.req_pad = PAD(kvmi_vcpu_get_xcr, padding),
 		.rpl_size = sizeof(struct kvmi_vcpu_get_xcr_reply),
+	},
+	[KVMI_VCPU_SET_XSAVE] = {
+		.name = "VCPU_SET_XSAVE",
+		.handler = kvmi_cmd_vcpu_set_xsave,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_xsave),
 	},
 	[KVMI_VM_QUERY_PHYSICAL] = {
 		.name = "VM_QUERY_PHYSICAL",

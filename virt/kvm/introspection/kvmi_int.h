@@ -43,7 +43,7 @@
 #define KVMI_MAX_MSG		(sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE)
 
 /* Largest request after the vCPU header, fixed part. */
-#define KVMI_MAX_REQ		512
+#define KVMI_MAX_REQ		4096
 
 /* Commands that may wait for one vCPU. */
 #define KVMI_MAX_JOBS		64
