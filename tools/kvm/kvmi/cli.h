@@ -55,8 +55,9 @@ struct cli_command {
 };
 
 extern const struct cli_command command_info, command_regs, command_read,
-	command_write, command_translate, command_pause, command_resume,
-	command_trace, command_batch;
+	command_write, command_translate, command_xsave, command_cpuid,
+	command_pause, command_resume, command_trace, command_step,
+	command_break, command_inject, command_batch;
 
 /* main.c */
 const struct cli_command *cli_find(const char *name);
@@ -80,6 +81,8 @@ int parse_size(const char *what, const char *text, uint64_t *value);
 int parse_seconds(const char *what, const char *text, int *ms);
 int parse_vcpu(const char *text, int *vcpu);
 int parse_hex(const char *text, uint8_t **data, size_t *size);
+/* A list that is separated by commas: @each takes one entry. */
+int parse_list(char *list, int (*each)(const char *text, void *arg), void *arg);
 /* The next option of a command, -1 at the end; '?' was reported. */
 int next_option(const struct cli_command *command, int argc, char **argv,
 		const char *shorts, const struct option *longs);
@@ -106,6 +109,13 @@ int out_json(struct json_object *doc);
 int out_flush(void);
 struct json_object *json_hex(uint64_t value);
 struct json_object *json_bytes(const void *data, size_t size);
+/* Hex dump of what lies at @address; lines begin at multiples of 16. */
+void out_dump(uint64_t address, const uint8_t *data, size_t size);
+
+/* exceptions.c: a vector by its name or number, and its name, NULL for others. */
+int parse_vector(const char *text, uint8_t *vector);
+const char *exception_name(uint8_t vector);
+bool exception_has_code(uint8_t vector);
 
 /* pause.c */
 int pause_all(struct cli *cli);

@@ -27,6 +27,7 @@ static const struct {
 	{ "eptp", offsetof(struct kvmi_features, eptp) },
 	{ "ve", offsetof(struct kvmi_features, ve) },
 	{ "singlestep", offsetof(struct kvmi_features, singlestep) },
+	{ "descriptor", offsetof(struct kvmi_features, descriptor) },
 };
 
 static bool has_feature(const struct info *info, size_t i)

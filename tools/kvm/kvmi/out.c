@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,4 +70,34 @@ struct json_object *json_bytes(const void *data, size_t size)
 	s = json_object_new_string_len(text, (int)(2 * size));
 	free(text);
 	return s;
+}
+
+void out_dump(uint64_t address, const uint8_t *data, size_t size)
+{
+	uint64_t line = address & ~15ULL;
+	size_t at = 0, i;
+
+	while (at < size) {
+		size_t first = address + at - line;
+		size_t end = size - at < 16 - first ? first + size - at : 16;
+
+		printf("%016llx ", (unsigned long long)line);
+		for (i = 0; i < 16; i++) {
+			if (i >= first && i < end)
+				printf(" %02x", data[at + i - first]);
+			else
+				printf("   ");
+			if (i == 7)
+				putchar(' ');
+		}
+		printf("  |");
+		for (i = 0; i < end; i++) {
+			uint8_t c = i < first ? ' ' : data[at + i - first];
+
+			putchar(i < first || isprint(c) ? c : '.');
+		}
+		printf("|\n");
+		at += end - first;
+		line += 16;
+	}
 }

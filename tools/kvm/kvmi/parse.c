@@ -129,6 +129,17 @@ int parse_hex(const char *text, uint8_t **data, size_t *size)
 	return CLI_USAGE;
 }
 
+int parse_list(char *list, int (*each)(const char *text, void *arg), void *arg)
+{
+	char *text, *save;
+	int r = CLI_OK;
+
+	for (text = strtok_r(list, ",", &save); text && !r;
+	     text = strtok_r(NULL, ",", &save))
+		r = each(text, arg);
+	return r;
+}
+
 int next_option(const struct cli_command *command, int argc, char **argv,
 		const char *shorts, const struct option *longs)
 {

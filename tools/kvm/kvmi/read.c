@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kvmi read: guest memory as a hex dump, a file or JSON. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,37 +13,6 @@ struct request {
 	struct memory_args at;
 	uint64_t size;
 };
-
-/* Dump what lies at @address; lines begin at multiples of 16. */
-static void dump(uint64_t address, const uint8_t *data, size_t size)
-{
-	uint64_t line = address & ~15ULL;
-	size_t at = 0, i;
-
-	while (at < size) {
-		size_t first = address + at - line;
-		size_t end = size - at < 16 - first ? first + size - at : 16;
-
-		printf("%016llx ", (unsigned long long)line);
-		for (i = 0; i < 16; i++) {
-			if (i >= first && i < end)
-				printf(" %02x", data[at + i - first]);
-			else
-				printf("   ");
-			if (i == 7)
-				putchar(' ');
-		}
-		printf("  |");
-		for (i = 0; i < end; i++) {
-			uint8_t c = i < first ? ' ' : data[at + i - first];
-
-			putchar(i < first || isprint(c) ? c : '.');
-		}
-		printf("|\n");
-		at += end - first;
-		line += 16;
-	}
-}
 
 static int fetch(struct cli *cli, const struct request *q, uint64_t address,
 		 void *buf, size_t size)
@@ -71,7 +39,7 @@ static int read_pages(struct cli *cli, const struct request *q, FILE *out,
 		if (all)
 			memcpy(all + done, page, n);
 		else if (!out)
-			dump(q->at.address + done, page, n);
+			out_dump(q->at.address + done, page, n);
 		else if (fwrite(page, 1, n, out) != n)
 			break;
 		done += n;

@@ -141,23 +141,20 @@ static int one_vcpu(struct cli *cli, uint16_t vcpu, struct msrs *msrs)
 	return CLI_OK;
 }
 
-static int parse_msrs(char *list, struct msrs *msrs)
+static int add_msr(const char *text, void *arg)
 {
+	struct msrs *msrs = arg;
 	uint64_t value;
-	char *text;
 	int r;
 
-	for (text = strtok(list, ","); text; text = strtok(NULL, ",")) {
-		if (msrs->count == KVMINTRO_MAX_MSRS) {
-			out_error("--msr: at most %d at once", KVMINTRO_MAX_MSRS);
-			return CLI_USAGE;
-		}
-		r = parse_limited("--msr", text, UINT32_MAX, &value);
-		if (r)
-			return r;
-		msrs->index[msrs->count++] = value;
+	if (msrs->count == KVMINTRO_MAX_MSRS) {
+		out_error("--msr: at most %d at once", KVMINTRO_MAX_MSRS);
+		return CLI_USAGE;
 	}
-	return CLI_OK;
+	r = parse_limited("--msr", text, UINT32_MAX, &value);
+	if (!r)
+		msrs->index[msrs->count++] = value;
+	return r;
 }
 
 static int parse_args(int argc, char **argv, int *vcpu, struct msrs *msrs)
@@ -173,7 +170,7 @@ static int parse_args(int argc, char **argv, int *vcpu, struct msrs *msrs)
 		if (opt == 'v')
 			r = parse_vcpu(optarg, vcpu);
 		else if (opt == 'm')
-			r = parse_msrs(optarg, msrs);
+			r = parse_list(optarg, add_msr, msrs);
 		else
 			r = CLI_USAGE;
 	}

@@ -22,7 +22,7 @@ result() {
 		echo "ok $count - $2"
 	else
 		echo "not ok $count - $2"
-		sed 's/^/# /' out err
+		sed 's/^/# /' out err | head -n 60
 		failed=$((failed + 1))
 	fi
 }
@@ -56,22 +56,25 @@ usage() {
 # vm STATUS NAME PATTERN ARGS...: ARGS against the fake VM, which must be left
 # in order, with PATTERN in the output.
 vm() {
-	local want=$1 name=$2 pattern=$3 pid fake=0 good=1
+	local want=$1 name=$2 pattern=$3 pid left=0 good=1
 	shift 3
-	"$FAKE" s & pid=$!
+	"$FAKE" s "${played[@]}" & pid=$!
 	status=0
 	"$KVMI" "${json[@]}" listen s --wait 10 --timeout 5 "$@" >out 2>err || status=$?
-	wait $pid || fake=$?
-	if exited "$want" "$pattern" && [ $fake = 0 ] && [ ! -e s ]; then good=0; fi
-	echo "(status $status, fake_vm $fake)" >>err
+	wait $pid || left=$?
+	if exited "$want" "$pattern" && [ $left = 0 ] && [ ! -e s ]; then good=0; fi
+	echo "(status $status, fake_vm $left)" >>err
 	result $good "$name"
 }
 
-json=()
+# Options of kvmi, and of fake_vm.
+json=() played=()
 # shellcheck disable=SC1091
 . "$HERE/usage.sh"
 # shellcheck disable=SC1091
 . "$HERE/commands.sh"
+# shellcheck disable=SC1091
+. "$HERE/trace.sh"
 
 echo "1..$count"
 [ $failed = 0 ]

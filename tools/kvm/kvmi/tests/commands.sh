@@ -13,7 +13,7 @@ all() {
 
 vm 0 "info" '^version +1$' info
 expect "info: every figure" all '^VM +fake "vm"$' '^UUID +abababab-abab-abab-abab-abababababab$' \
-	'^started +2001-09-09 01:46:40 UTC$' '^features +singlestep$' \
+	'^started +2001-09-09 01:46:40 UTC$' '^features +singlestep descriptor$' \
 	'^vCPUs +2$' '0x10000 ' '1000000000 Hz' 'VCPU_CONTROL_CR' 'CPUID'
 
 vm 0 "regs" 'vCPU 1, 64-bit' regs --msr 0xc0000080,0x10 --msr 0x1b
@@ -74,34 +74,6 @@ run resume --pidfile p
 expect "resume --pidfile" exited 0 '^resumed$'
 expect "the VM was released in order" wait $pid
 expect "the file is gone" [ ! -e p ]
-
-vm 0 "trace --count" '^ .*vCPU 0 cr3 0+ -> 0+4000 rip' trace --count 10
-expect "trace: summary" all \
-	'^1[0-2] events in' '^4 values of cr3, 3 address spaces$' '^  0+5001 [23]$'
-vm 0 "trace --duration --summary" '^[0-9]+ events in' trace --duration 0.2 --summary
-expect "only the summary" absent 'rip'
-vm 0 "trace of another register" '^0 events' trace --cr 0,4 --duration 0.1
-
-"$FAKE" s & pid=$!
-# Not the file of the command before: it is what shows that the trace runs.
-rm out
-"$KVMI" listen s --wait 10 trace >out 2>err & tool=$!
-for _ in $(seq 500); do [ -s out ] && break; sleep 0.02; done
-kill -TERM $tool
-expect "trace: SIGTERM is a clean end" wait $tool
-expect "the VM was left in order" wait $pid
-expect "the summary is there" all 'events in'
-
-"$FAKE" s & pid=$!
-{ status=0; "$KVMI" listen s --wait 10 trace 2>err || status=$?; echo $status >out; } |
-	head -n 1 >/dev/null
-expect "trace: a reader that goes away ends it" all '^1$'
-expect "the VM was left in order" wait $pid
-
-"$FAKE" s deny & pid=$!
-run listen s --wait 10 trace --duration 1
-expect "trace: not allowed" exited 1 'not allowed by the VMM'
-wait $pid || :
 
 # JSON: one document per line that a JSON reader takes.
 json=(--json)

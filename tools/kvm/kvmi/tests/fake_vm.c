@@ -1,101 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fake_vm SOCKET [deny-trace]: plays QEMU and the kernel for tests of kvmi that
+ * fake_vm SOCKET [OPTION...]: plays QEMU and the kernel for tests of kvmi that
  * have no KVM: two vCPUs, 64 KiB of memory, one writable page table (virtual
- * address 0xffff800000000000 + x is x), and CR3 events as long as they are on.
- * Ends with status 0 if it was left as it was found: events off, nothing paused.
+ * address 0xffff800000000000 + x is x), and events as long as they are on. At the
+ * end it writes how often each vCPU has executed the program's first instruction
+ * into the file "calls". Ends with status 0 if it was left as it was found:
+ * events off, nothing paused, no breakpoint in memory.
+ *
+ * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
+ * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
+ * wins over an exception), short=ID, drop=N.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <linux/kvmi.h>
+#include "fake.h"
 
-#define VCPUS 2
-#define MEMORY 65536
-#define LINEAR 0xffff800000000000ULL
+struct fake_options options;
+static uint8_t in[8192], xsave[KVMI_XSAVE_SIZE];
+static unsigned int writes;
 
-static struct vcpu {
-	bool cr_event, cr3;
-	unsigned int pauses;
-	/* Number of the event that waits for its answer, 0 for none. */
-	uint32_t waits;
-	uint64_t cr3_value;
-} vcpus[VCPUS];
-
-static uint8_t memory[MEMORY], in[8192];
-static uint32_t events;
-static bool deny_trace;
-static int fd;
-
-static void put(const void *data, size_t size)
+static int write_memory(const uint64_t *at, const uint8_t *data)
 {
-	if (size && send(fd, data, size, MSG_NOSIGNAL) != (ssize_t)size)
-		exit(4);
+	if (at[0] + at[1] > MEMORY)
+		return -KVM_ENOENT;
+	memcpy(memory + at[0], data, at[1]);
+	return 0;
 }
 
-static void reply(const struct kvmi_msg_hdr *req, int err, const void *data,
-		  size_t size)
+static void control_cmd_response(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 {
-	struct kvmi_msg_hdr hdr = { .id = req->id, .seq = req->seq };
-	struct kvmi_error_code ec = { .err = err };
+	bool enable = p[0], now = p[1], errors = p[2];
 
-	if (err)
-		size = 0;
-	hdr.size = sizeof(ec) + size;
-	put(&hdr, sizeof(hdr));
-	put(&ec, sizeof(ec));
-	put(data, size);
+	if (errors && options.no_errors)
+		return reply(hdr, -KVM_EPERM, NULL, 0);
+	if (now)
+		quiet = !enable;
+	report_errors = errors;
+	reply(hdr, 0, NULL, 0);
+	quiet = !enable;
 }
 
-static void event(int i, uint8_t id, const void *data, size_t size)
+static int check_command(uint16_t id)
 {
-	struct kvmi_msg_hdr hdr = { .id = KVMI_EVENT, .seq = ++events };
-	struct kvmi_event ev = { .size = sizeof(ev), .vcpu = i, .event = id };
-
-	ev.arch.mode = 8;
-	ev.arch.regs.rip = 0x1000 + i;
-	hdr.size = sizeof(ev) + size;
-	put(&hdr, sizeof(hdr));
-	put(&ev, sizeof(ev));
-	put(data, size);
-	vcpus[i].waits = hdr.seq;
-}
-
-/* What a vCPU does when nothing is asked of it. */
-static void run_vcpu(int i)
-{
-	struct vcpu *v = &vcpus[i];
-	struct kvmi_vcpu_event_cr cr = { .cr = 3, .old_value = v->cr3_value };
-
-	if (v->waits)
-		return;
-	if (v->pauses) {
-		v->pauses--;
-		event(i, KVMI_VCPU_EVENT_PAUSE, NULL, 0);
-	} else if (v->cr_event && v->cr3) {
-		/* Three address spaces, one of them with two PCIDs. */
-		static const uint64_t next[] = { 0x4000, 0x5001, 0x5002, 0x6000 };
-
-		v->cr3_value = next[events % 4];
-		cr.new_value = v->cr3_value;
-		event(i, KVMI_VCPU_EVENT_CR, &cr, sizeof(cr));
-	}
+	return options.deny && id == KVMI_VCPU_CONTROL_CR ? -KVM_EPERM : 0;
 }
 
 static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 {
 	const struct kvmi_vm_get_info_reply info = { .vcpu_count = VCPUS };
 	const struct kvmi_get_version_reply version = {
-		.version = 1, .features.singlestep = 1
+		.version = 1, .features.singlestep = 1, .features.descriptor = 1
 	};
 	const uint64_t max_gfn = MEMORY / 4096;
 	uint64_t at[2];
@@ -105,10 +63,17 @@ static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 	case KVMI_GET_VERSION:
 		return reply(hdr, 0, &version, sizeof(version));
 	case KVMI_VM_CHECK_COMMAND:
-		return reply(hdr, deny_trace && p[0] == KVMI_VCPU_CONTROL_CR ?
-			     -KVM_EPERM : 0, NULL, 0);
+		return reply(hdr, check_command(p[0]), NULL, 0);
 	case KVMI_VM_CHECK_EVENT:
-		return reply(hdr, 0, NULL, 0);
+		return reply(hdr, options.no_errors && p[0] == KVMI_VM_EVENT_CMD_ERROR ?
+			     -KVM_EPERM : 0, NULL, 0);
+	case KVMI_VM_CONTROL_EVENTS:
+		reply(hdr, 0, NULL, 0);
+		if (options.unhook && p[0] == KVMI_VM_EVENT_UNHOOK && p[2])
+			event(-1, KVMI_VM_EVENT_UNHOOK, NULL, 0);
+		return;
+	case KVMI_VM_CONTROL_CMD_RESPONSE:
+		return control_cmd_response(hdr, p);
 	case KVMI_VM_GET_INFO:
 		return reply(hdr, 0, &info, sizeof(info));
 	case KVMI_VM_GET_MAX_GFN:
@@ -117,15 +82,14 @@ static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 		return reply(hdr, at[0] + at[1] > MEMORY ? -KVM_ENOENT : 0,
 			     memory + at[0], at[1]);
 	case KVMI_VM_WRITE_PHYSICAL:
-		if (at[0] + at[1] <= MEMORY)
-			memcpy(memory + at[0], p + 16, at[1]);
-		return reply(hdr, at[0] + at[1] > MEMORY ? -KVM_ENOENT : 0, NULL, 0);
+		writes++;
+		return reply(hdr, write_memory(at, p + 16), NULL, 0);
 	default:
 		return reply(hdr, -KVM_ENOSYS, NULL, 0);
 	}
 }
 
-static void get_registers(const struct kvmi_msg_hdr *hdr, int i,
+static void get_registers(const struct kvmi_msg_hdr *hdr, struct vcpu *v,
 			  const uint8_t *p)
 {
 	struct {
@@ -135,8 +99,8 @@ static void get_registers(const struct kvmi_msg_hdr *hdr, int i,
 	uint32_t index;
 	int k;
 
-	r.fixed.regs.rip = 0x1000 + i;
-	r.fixed.sregs.cr3 = vcpus[i].cr3_value;
+	r.fixed.regs = v->regs;
+	r.fixed.sregs.cr3 = v->cr3_value;
 	for (k = 0; k < p[0] && k < 8; k++) {
 		memcpy(&index, p + 8 + 4 * k, sizeof(index));
 		if (index == 0xffffffff)
@@ -146,34 +110,51 @@ static void get_registers(const struct kvmi_msg_hdr *hdr, int i,
 	reply(hdr, 0, &r, sizeof(r.fixed) + k * sizeof(r.msrs[0]));
 }
 
-static void vcpu_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
+static void get_cpuid(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 {
-	const uint64_t hz = 1000000000;
-	struct vcpu *v;
+	static const struct { uint32_t function, index, eax; } leaves[] = {
+		{ 0, 0, 7 }, { 1, 0, 0x306a9 }, { 7, 0, 1 }, { 7, 1, 0x10 },
+		{ 0x40000000, 0, 0x40000000 }, { 0x80000000, 0, 0x80000000 },
+	};
+	struct kvmi_vcpu_get_cpuid_reply r = { .ebx = 0x756e6547 };
+	uint32_t key[2];
+	size_t i;
+
+	memcpy(key, p, sizeof(key));
+	for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		r.eax = leaves[i].eax;
+		if (leaves[i].function == key[0] && leaves[i].index == key[1])
+			return reply(hdr, 0, &r, sizeof(r));
+	}
+	reply(hdr, -KVM_ENOENT, NULL, 0);
+}
+
+/* The commands that only give or take state. */
+static void state_command(const struct kvmi_msg_hdr *hdr, struct vcpu *v,
+			  const uint8_t *p)
+{
+	const uint64_t hz = 1000000000, xcr0 = 7;
 	uint64_t gva;
 
-	if (p[0] >= VCPUS || p[1])
-		return reply(hdr, -KVM_EINVAL, NULL, 0);
-	v = &vcpus[p[0]];
 	switch (hdr->id) {
 	case KVMI_VCPU_GET_INFO:
 		return reply(hdr, 0, &hz, 8);
-	case KVMI_VCPU_PAUSE:
-		v->pauses++;
-		return reply(hdr, 0, NULL, 0);
-	case KVMI_VCPU_CONTROL_EVENTS:
-		v->cr_event = p[10];
-		return reply(hdr, 0, NULL, 0);
-	case KVMI_VCPU_CONTROL_CR:
-		if (deny_trace)
-			return reply(hdr, -KVM_EPERM, NULL, 0);
-		if (p[12] == 3)
-			v->cr3 = p[8];
-		return reply(hdr, 0, NULL, 0);
 	case KVMI_VCPU_GET_REGISTERS:
-		return get_registers(hdr, p[0], p + 8);
+		return get_registers(hdr, v, p);
+	case KVMI_VCPU_GET_CPUID:
+		return get_cpuid(hdr, p);
+	case KVMI_VCPU_GET_XCR:
+		return reply(hdr, p[0] ? -KVM_EINVAL : 0, &xcr0, 8);
+	case KVMI_VCPU_GET_XSAVE:
+		return reply(hdr, 0, xsave, sizeof(xsave));
+	case KVMI_VCPU_SET_XSAVE:
+		/* As if MXCSR had only 16 bits. */
+		if (p[26] || p[27])
+			return reply(hdr, -KVM_EINVAL, NULL, 0);
+		memcpy(xsave, p, sizeof(xsave));
+		return reply(hdr, 0, NULL, 0);
 	case KVMI_VCPU_TRANSLATE_GVA:
-		memcpy(&gva, p + 8, sizeof(gva));
+		memcpy(&gva, p, sizeof(gva));
 		gva = gva >= LINEAR && gva - LINEAR < MEMORY ? gva - LINEAR : ~0ULL;
 		return reply(hdr, 0, &gva, 8);
 	default:
@@ -181,17 +162,87 @@ static void vcpu_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 	}
 }
 
-/* An answer that does not fit closes the connection of a real kernel. */
+static int inject(struct vcpu *v, const uint8_t *p)
+{
+	if (p[0] > 31 || p[0] == 2)
+		return -KVM_EINVAL;
+	if (v->trap)
+		return -KVM_EBUSY;
+	v->trap = true;
+	v->injected = (struct kvmi_vcpu_event_trap){ .vector = p[0] };
+	memcpy(&v->injected.error_code, p + 4, 4);
+	memcpy(&v->injected.cr2, p + 8, 8);
+	if (options.other_trap)
+		v->injected = (struct kvmi_vcpu_event_trap){ .vector = 0xec };
+	return 0;
+}
+
+static void vcpu_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
+{
+	uint8_t index = p[0];
+	struct vcpu *v;
+
+	if (index >= VCPUS || p[1])
+		return reply(hdr, -KVM_EINVAL, NULL, 0);
+	v = &vcpus[index];
+	p += sizeof(struct kvmi_vcpu_hdr);
+	switch (hdr->id) {
+	case KVMI_VCPU_PAUSE:
+		guest_linger(index);
+		v->pauses++;
+		return reply(hdr, 0, NULL, 0);
+	case KVMI_VCPU_CONTROL_EVENTS:
+		v->on[p[0]] = p[2];
+		return reply(hdr, 0, NULL, 0);
+	case KVMI_VCPU_CONTROL_CR:
+		if (options.deny)
+			return reply(hdr, -KVM_EPERM, NULL, 0);
+		if (p[4] == 3)
+			v->cr3 = p[0];
+		return reply(hdr, 0, NULL, 0);
+	case KVMI_VCPU_CONTROL_MSR:
+		if (p[4] == 0xe0 && p[5] == 6)
+			return reply(hdr, -KVM_EINVAL, NULL, 0);
+		if (p[0])
+			v->msrs++;
+		else if (v->msrs)
+			v->msrs--;
+		return reply(hdr, 0, NULL, 0);
+	case KVMI_VCPU_CONTROL_SINGLESTEP:
+		if (options.no_step)
+			return reply(hdr, -KVM_EOPNOTSUPP, NULL, 0);
+		v->step = p[0];
+		return reply(hdr, 0, NULL, 0);
+	case KVMI_VCPU_INJECT_EXCEPTION:
+		return reply(hdr, inject(v, p), NULL, 0);
+	default:
+		return state_command(hdr, v, p);
+	}
+}
+
 static void event_reply(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 {
 	struct vcpu *v = &vcpus[p[0] < VCPUS ? p[0] : 0];
 
-	if (hdr->size < 16 || p[0] >= VCPUS || !v->waits || v->waits != hdr->seq ||
-	    p[8] || (p[9] == KVMI_VCPU_EVENT_CR && memcmp(p + 16, &v->cr3_value, 8))) {
-		fprintf(stderr, "fake_vm: a bad answer to an event\n");
+	if (hdr->size < 16 || p[0] >= VCPUS || !v->waits || v->waits != hdr->seq) {
+		fprintf(stderr, "fake_vm: an answer to no event\n");
 		exit(5);
 	}
-	v->waits = 0;
+	guest_answered(p[0], p[8], p + 16);
+}
+
+static bool is_vcpu_command(uint16_t id)
+{
+	switch (id) {
+	case KVMI_VCPU_GET_INFO ... KVMI_VCPU_PAUSE:
+	case KVMI_VCPU_CONTROL_EVENTS ... KVMI_VCPU_GET_XSAVE:
+	case KVMI_VCPU_INJECT_EXCEPTION:
+	case KVMI_VCPU_TRANSLATE_GVA ... KVMI_VCPU_SET_XSAVE:
+	case KVMI_VCPU_CONTROL_SINGLESTEP:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* One message; false at the end of the connection. */
@@ -199,77 +250,88 @@ static bool serve(void)
 {
 	struct kvmi_msg_hdr hdr;
 
-	if (recv(fd, &hdr, sizeof(hdr), MSG_WAITALL) != sizeof(hdr))
+	if (!receive(&hdr, in, sizeof(in)))
 		return false;
-	memset(in, 0, sizeof(in));
-	if (hdr.size && recv(fd, in, hdr.size, MSG_WAITALL) != hdr.size)
-		return false;
-	switch (hdr.id) {
-	case KVMI_VCPU_EVENT_REPLY:
+	if (hdr.id == KVMI_VCPU_EVENT_REPLY)
 		event_reply(&hdr, in);
-		break;
-	case KVMI_VCPU_GET_INFO:
-	case KVMI_VCPU_PAUSE:
-	case KVMI_VCPU_CONTROL_EVENTS:
-	case KVMI_VCPU_CONTROL_CR:
-	case KVMI_VCPU_GET_REGISTERS:
-	case KVMI_VCPU_SET_REGISTERS:
-	case KVMI_VCPU_GET_CPUID:
-	case KVMI_VCPU_TRANSLATE_GVA:
+	else if (is_vcpu_command(hdr.id))
 		vcpu_command(&hdr, in);
-		break;
-	default:
+	else
 		vm_command(&hdr, in);
-	}
 	return true;
 }
 
-static void handshake(const char *path)
+static void serve_all(void)
 {
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	uint8_t hello[96] = { 96 }, answer[24];
-	int64_t start = 1000000000;
-	int tries = 2000;
+	struct pollfd p = { .events = POLLIN, .fd = fd };
+	bool busy;
+	int i;
 
-	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
-	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	/* As QEMU's reconnect: the tool may not listen yet. */
-	while (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		if (!--tries)
-			exit(3);
-		nanosleep(&pause, NULL);
+	for (;;) {
+		busy = false;
+		for (i = 0; i < VCPUS; i++)
+			busy |= guest_run(i);
+		if (poll(&p, 1, busy ? 0 : -1) > 0 && !serve())
+			return;
+		if (options.drop && writes >= options.drop)
+			return;
 	}
-	memset(hello + 4, 0xab, 16);
-	memcpy(hello + 24, &start, 8);
-	strcpy((char *)hello + 32, "fake \"vm\"");
-	put(hello, sizeof(hello));
-	if (recv(fd, answer, sizeof(answer), MSG_WAITALL) != sizeof(answer))
-		exit(3);
+}
+
+static bool left_in_order(void)
+{
+	bool good = memory[PROGRAM] == NOP && memory[OWN_BREAKPOINT] == INT3;
+	int i, e;
+
+	for (i = 0; i < VCPUS; i++) {
+		for (e = 0; e < KVMI_NUM_EVENTS; e++)
+			good &= !vcpus[i].on[e];
+		good &= !vcpus[i].cr3 && !vcpus[i].msrs && !vcpus[i].step &&
+			!vcpus[i].pauses && !vcpus[i].waits && !vcpus[i].trap;
+	}
+	return good;
+}
+
+static int parse(const char *option)
+{
+	static const struct { const char *name; bool *flag; } flags[] = {
+		{ "deny", &options.deny }, { "noerrors", &options.no_errors },
+		{ "nostep", &options.no_step }, { "endless", &options.endless },
+		{ "unhook", &options.unhook }, { "othertrap", &options.other_trap },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (!strcmp(option, flags[i].name))
+			return *flags[i].flag = true;
+	}
+	return sscanf(option, "short=%u", &options.short_id) == 1 ||
+	       sscanf(option, "drop=%u", &options.drop) == 1;
 }
 
 int main(int argc, char **argv)
 {
-	struct pollfd p = { .events = POLLIN };
-	int i, left = 0;
+	FILE *calls;
+	int i;
 
 	if (argc < 2)
 		return 2;
-	deny_trace = argc > 2;
-	for (i = 0; i < MEMORY; i++)
-		memory[i] = i >> 12;
-	strcpy((char *)memory + 0x2ffc, "across the page");
+	for (i = 2; i < argc; i++) {
+		if (!parse(argv[i]))
+			return 2;
+	}
+	guest_init();
 	handshake(argv[1]);
-	p.fd = fd;
-
-	do {
-		for (i = 0; i < VCPUS; i++)
-			run_vcpu(i);
-		poll(&p, 1, -1);
-	} while (serve());
-
-	for (i = 0; i < VCPUS; i++)
-		left |= vcpus[i].cr_event || vcpus[i].cr3 || vcpus[i].pauses ||
-			vcpus[i].waits;
-	return left;
+	serve_all();
+	if (options.drop && writes >= options.drop) {
+		options.drop = 0;
+		guest_forget();
+		handshake(argv[1]);
+		serve_all();
+	}
+	calls = fopen("calls", "w");
+	if (!calls || fprintf(calls, "%u %u\n", vcpus[0].calls, vcpus[1].calls) < 0 ||
+	    fclose(calls))
+		return 4;
+	return left_in_order() ? 0 : 1;
 }

@@ -69,6 +69,13 @@ usage "choose among 0, 3 and 4" listen s trace --cr 1
 usage "--cr" listen s trace --cr 3,8
 usage "choose among 0, 3 and 4" listen s trace --cr ''
 usage "--count" listen s trace --count x
+usage "there is no 'crs'" listen s trace --event cr,crs
+usage "choose at least one" listen s trace --event ''
+usage "--msr: 'lstar' is no number" listen s trace --msr lstar
+usage "name at least one" listen s trace --msr ','
+usage "--msr" listen s trace --msr 0x100000000
+usage "at most 256" listen s trace --msr "$(seq -s, 0 256)"
+usage "usage: kvmi" listen s trace 1
 usage "usage: kvmi" listen s batch
 
 # Not usage: what the arguments name is not there. Exit status 1.
