@@ -41,6 +41,38 @@ static const struct {
 	{ -KVM_ENOSYS, -ENOSYS, "the kernel does not know this command" },
 };
 
+/* Where a code has one meaning for a command, or the next step is another. */
+static const struct {
+	uint16_t id;
+	int32_t code;
+	const char *text;
+} special[] = {
+	{ KVMI_VCPU_CONTROL_SINGLESTEP, -KVM_EOPNOTSUPP,
+	  "the host's processor cannot single-step a vCPU" },
+	{ KVMI_VCPU_CONTROL_SINGLESTEP, -KVM_EBUSY,
+	  "the VMM debugs this vCPU, or its queue is full; end the VMM's debugger first" },
+	{ KVMI_VCPU_CONTROL_EVENTS, -KVM_EBUSY,
+	  "the VMM takes this vCPU's breakpoints, or its queue is full; end the VMM's debugger first" },
+	{ KVMI_VCPU_CONTROL_MSR, -KVM_EBUSY,
+	  "256 registers of this vCPU are watched, or its queue is full" },
+	{ KVMI_VCPU_INJECT_EXCEPTION, -KVM_EBUSY,
+	  "an earlier exception has not been delivered, or the queue is full; take its TRAP event first" },
+	{ KVMI_VCPU_INJECT_EXCEPTION, -KVM_EOPNOTSUPP,
+	  "the vCPU waits to be started, or runs a nested guest; try again later" },
+	{ KVMI_VCPU_GET_MTRR_TYPE, -KVM_EOPNOTSUPP, "the guest has no MTRRs" },
+};
+
+static const char *explain(uint16_t id, int32_t code, const char *general)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+		if (special[i].id == id && special[i].code == code)
+			return special[i].text;
+	}
+	return general;
+}
+
 int kvmintro__command_failed(struct kvmintro *k, uint16_t id, int32_t code)
 {
 	const char *name = kvmintro_command_name(id) ? : "an unknown command";
@@ -49,7 +81,7 @@ int kvmintro__command_failed(struct kvmintro *k, uint16_t id, int32_t code)
 	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (codes[i].code == code)
 			return kvmintro__fail(k, codes[i].err, "%s: %s", name,
-					      codes[i].text);
+					      explain(id, code, codes[i].text));
 	}
 	return kvmintro__fail(k, -EREMOTEIO, "%s: the kernel answered with the unknown code %d",
 			      name, code);

@@ -53,23 +53,14 @@ int kvmintro_control_msr(struct kvmintro *k, uint16_t vcpu, uint32_t msr,
 	if (r == -EINVAL)
 		return kvmintro__fail(k, r, "MSR %#x cannot be watched (0 to 0x1fff and 0xc0000000 to 0xc0001fff can, but for the local APIC's: 0x6e0, 0x800 to 0x8ff), or there is no vCPU %u",
 				      msr, vcpu);
-	if (r == -EBUSY)
-		return kvmintro__fail(k, r, "MSR %#x: %u of vCPU %u are watched or its queue is full; not more are possible",
-				      msr, KVMI_MAX_MSRS, vcpu);
 	return r;
 }
 
 int kvmintro_control_singlestep(struct kvmintro *k, uint16_t vcpu, bool enable)
 {
 	const struct kvmi_vcpu_control_singlestep body = { .enable = enable };
-	int r = COMMAND(k, KVMI_VCPU_CONTROL_SINGLESTEP, VCPU(vcpu), BODY(body));
 
-	if (r == -EOPNOTSUPP)
-		return kvmintro__fail(k, r, "the host's processor cannot single-step a vCPU");
-	if (r == -EBUSY)
-		return kvmintro__fail(k, r, "the VMM debugs vCPU %u itself, or its queue is full; end the debugger of the VMM first",
-				      vcpu);
-	return r;
+	return COMMAND(k, KVMI_VCPU_CONTROL_SINGLESTEP, VCPU(vcpu), BODY(body));
 }
 
 int kvmintro_inject_exception(struct kvmintro *k, uint16_t vcpu, uint8_t vector,
@@ -80,13 +71,6 @@ int kvmintro_inject_exception(struct kvmintro *k, uint16_t vcpu, uint8_t vector,
 		.error_code = error_code,
 		.address = address,
 	};
-	int r = COMMAND(k, KVMI_VCPU_INJECT_EXCEPTION, VCPU(vcpu), BODY(body));
 
-	if (r == -EBUSY)
-		return kvmintro__fail(k, r, "an earlier exception of vCPU %u has not been delivered, or its queue is full; take its TRAP event first",
-				      vcpu);
-	if (r == -EOPNOTSUPP)
-		return kvmintro__fail(k, r, "vCPU %u waits to be started, or runs a nested guest; try again later",
-				      vcpu);
-	return r;
+	return COMMAND(k, KVMI_VCPU_INJECT_EXCEPTION, VCPU(vcpu), BODY(body));
 }
