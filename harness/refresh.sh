@@ -88,7 +88,7 @@ write_patch() {
 new_name() {
 	local last
 
-	last=$(sed 's/-.*//' "$WORK/series" | sort -n | tail -n 1)
+	last=$(sed '/^#/d; s/-.*//' "$WORK/series" | sort -n | tail -n 1)
 	printf '%s-%s.patch' $((${last:-0} / 10 * 10 + 10)) \
 		"$(subject "$1" | sed 's/.*: //; s/[^A-Za-z0-9]\+/-/g' | tr '[:upper:]' '[:lower:]' | cut -c 1-40)"
 }
@@ -97,7 +97,8 @@ new_name() {
 WORK=$(mktemp -d "$BUILD/refresh.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 mkdir "$WORK/patches"
-: >"$WORK/series"
+# The comment at the top of the series is written by hand.
+sed '/^[^#]/,$d' "$PATCHES/series" >"$WORK/series"
 locked "$NAME"
 
 [ -z "$(tree_git diff --name-only HEAD)" ] ||
