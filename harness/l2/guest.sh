@@ -40,6 +40,7 @@ await() {
 	for ((i = 0; i < PATIENCE * 10; i++)); do
 		! grep -qE -- "$2" "$1" 2>/dev/null || return 0
 		! grep -q 'L2: failed' "$1" || break
+		kill -0 "$PID" 2>/dev/null || break
 		sleep 0.1
 	done
 	note "waited in vain for '$2' in $1; its end:"
@@ -55,9 +56,7 @@ start_guest() {
 	shift 2
 	CONSOLE=$RUN/$name.console
 	: >"$CONSOLE"
-	# Without TSC deadline timer: when L1 was wrong about its TSC's frequency
-	# at first, as on a busy machine, KVM does not arm that one.
-	"$qemu" -accel kvm -cpu host,-tsc-deadline -smp 2 -m 256 -nodefaults -display none -no-reboot \
+	"$qemu" -accel kvm -cpu host -smp 2 -m 256 -nodefaults -display none -no-reboot \
 		-kernel "$KERNEL" -initrd "$INITRD" \
 		-append "console=ttyS0 panic=-1 oops=panic $L2_APPEND" \
 		-serial "file:$CONSOLE" "$@" </dev/null >"$RUN/$name.qemu" 2>&1 &
@@ -86,6 +85,7 @@ beats_on() {
 	before=$(beats)
 	for ((i = 0; i < PATIENCE * 10; i++)); do
 		[ "$(beats)" = "$before" ] || return 0
+		kill -0 "$PID" 2>/dev/null || break
 		sleep 0.1
 	done
 	return 1
