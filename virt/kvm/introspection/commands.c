@@ -129,6 +129,13 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.needs_vcpu = kvmi_write_needs_vcpu,
 		.req_size = sizeof(struct kvmi_vm_write_physical),
 	},
+	[KVMI_VCPU_GET_MTRR_TYPE] = {
+		.name = "VCPU_GET_MTRR_TYPE",
+		.handler = kvmi_cmd_vcpu_get_mtrr_type,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_get_mtrr_type),
+		.rpl_size = sizeof(struct kvmi_vcpu_get_mtrr_type_reply),
+	},
 	[KVMI_VM_CONTROL_CMD_RESPONSE] = {
 		.name = "VM_CONTROL_CMD_RESPONSE",
 		.handler = kvmi_cmd_vm_control_cmd_response,

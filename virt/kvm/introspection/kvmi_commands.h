@@ -19,6 +19,7 @@ int kvmi_cmd_vcpu_get_cpuid(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_xsave(struct kvmi_call *call);
 int kvmi_cmd_vm_read_physical(struct kvmi_call *call);
 int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
+int kvmi_cmd_vcpu_get_mtrr_type(struct kvmi_call *call);
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
 int kvmi_cmd_vcpu_translate_gva(struct kvmi_call *call);
