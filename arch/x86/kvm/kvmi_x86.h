@@ -20,6 +20,9 @@ bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val);
 void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);
 bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r);
 
+/* kvmi/hypercall.c */
+int kvmi_hypercall(struct kvm_vcpu *vcpu);
+
 /* kvmi/xcr.c */
 int kvmi_xsetbv(struct kvm_vcpu *vcpu);
 bool kvmi_xcr_emulated_write(struct kvm_vcpu *vcpu, u32 xcr, u64 val);

@@ -33,7 +33,10 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.actions = CONTINUE | CRASH,
 	},
 	[KVMI_VCPU_EVENT_BREAKPOINT] = { .name = "BREAKPOINT" },
-	[KVMI_VCPU_EVENT_HYPERCALL] = { .name = "HYPERCALL" },
+	[KVMI_VCPU_EVENT_HYPERCALL] = {
+		.name = "HYPERCALL",
+		.actions = CONTINUE | CRASH,
+	},
 	[KVMI_VCPU_EVENT_PF] = { .name = "PF" },
 	[KVMI_VCPU_EVENT_TRAP] = { .name = "TRAP" },
 	[KVMI_VCPU_EVENT_DESCRIPTOR] = { .name = "DESCRIPTOR" },

@@ -127,6 +127,8 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return svm_kvmi_handle_cr(vcpu, 3);
 	case SVM_EXIT_WRITE_CR4:
 		return svm_kvmi_handle_cr(vcpu, 4);
+	case SVM_EXIT_VMMCALL:
+		return kvmi_hypercall(vcpu);
 	case SVM_EXIT_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:

@@ -126,6 +126,8 @@ int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 	switch (to_vmx(vcpu)->exit_reason.basic) {
 	case EXIT_REASON_CR_ACCESS:
 		return vmx_kvmi_handle_cr(vcpu);
+	case EXIT_REASON_VMCALL:
+		return kvmi_hypercall(vcpu);
 	case EXIT_REASON_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:
