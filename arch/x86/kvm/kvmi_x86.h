@@ -20,6 +20,10 @@ bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val);
 void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);
 bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r);
 
+/* kvmi/cpuid.c */
+bool kvmi_cpuid_is_watched(struct kvm_vcpu *vcpu);
+int kvmi_cpuid(struct kvm_vcpu *vcpu, u8 insn_len);
+
 /* kvmi/hypercall.c */
 int kvmi_hypercall(struct kvm_vcpu *vcpu);
 

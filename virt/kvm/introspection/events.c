@@ -9,6 +9,7 @@
 #include "kvmi_int.h"
 
 #define CONTINUE	BIT(KVMI_EVENT_ACTION_CONTINUE)
+#define RETRY		BIT(KVMI_EVENT_ACTION_RETRY)
 #define CRASH		BIT(KVMI_EVENT_ACTION_CRASH)
 
 /*
@@ -57,7 +58,11 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.data_size = sizeof(struct kvmi_vm_event_cmd_error),
 		.of_vm = true,
 	},
-	[KVMI_VCPU_EVENT_CPUID] = { .name = "CPUID" },
+	[KVMI_VCPU_EVENT_CPUID] = {
+		.name = "CPUID",
+		.data_size = sizeof(struct kvmi_vcpu_event_cpuid),
+		.actions = CONTINUE | RETRY | CRASH,
+	},
 };
 
 static_assert(sizeof(struct kvmi_event) == 544);
@@ -65,6 +70,7 @@ static_assert(sizeof(struct kvmi_vm_event_cmd_error) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_cr) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
+static_assert(sizeof(struct kvmi_vcpu_event_cpuid) == 16);
 
 bool kvmi_events_are_sound(void)
 {

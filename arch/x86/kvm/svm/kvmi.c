@@ -114,6 +114,32 @@ static int svm_kvmi_handle_cr(struct kvm_vcpu *vcpu, int cr)
 	return r;
 }
 
+/* Returns 0 if the instruction cannot be read any more. */
+static u8 svm_kvmi_insn_len(struct kvm_vcpu *vcpu)
+{
+	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (boot_cpu_has(X86_FEATURE_NRIPS) && svm->vmcb->control.next_rip)
+		return svm->vmcb->control.next_rip - kvm_rip_read(vcpu);
+
+	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK)
+		return 0;
+	return ctxt->_eip - ctxt->eip;
+}
+
+static int svm_kvmi_handle_cpuid(struct kvm_vcpu *vcpu)
+{
+	u8 len;
+
+	if (!kvmi_cpuid_is_watched(vcpu))
+		return KVMI_PASS;
+
+	/* Another vCPU has taken the page away: KVM knows what to do. */
+	len = svm_kvmi_insn_len(vcpu);
+	return len ? kvmi_cpuid(vcpu, len) : KVMI_PASS;
+}
+
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	if (likely(!vcpu->introspection->arch.watching))
@@ -129,6 +155,8 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return svm_kvmi_handle_cr(vcpu, 4);
 	case SVM_EXIT_VMMCALL:
 		return kvmi_hypercall(vcpu);
+	case SVM_EXIT_CPUID:
+		return svm_kvmi_handle_cpuid(vcpu);
 	case SVM_EXIT_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:

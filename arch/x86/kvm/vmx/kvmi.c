@@ -118,12 +118,22 @@ static int vmx_kvmi_handle_cr(struct kvm_vcpu *vcpu)
 	return kvmi_cr_write(vcpu, cr, val);
 }
 
+static int vmx_kvmi_handle_cpuid(struct kvm_vcpu *vcpu)
+{
+	if (!kvmi_cpuid_is_watched(vcpu))
+		return KVMI_PASS;
+
+	return kvmi_cpuid(vcpu, vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
+}
+
 int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	if (likely(!vcpu->introspection->arch.watching))
 		return KVMI_PASS;
 
 	switch (to_vmx(vcpu)->exit_reason.basic) {
+	case EXIT_REASON_CPUID:
+		return vmx_kvmi_handle_cpuid(vcpu);
 	case EXIT_REASON_CR_ACCESS:
 		return vmx_kvmi_handle_cr(vcpu);
 	case EXIT_REASON_VMCALL:
