@@ -18,7 +18,7 @@ bool kvmi_arch_vm_supported(struct kvm *kvm)
 
 void kvmi_arch_fill_features(struct kvmi_features *features)
 {
-	/* Nothing beyond the basic protocol yet. */
+	features->descriptor = kvm_x86_ops.kvmi_ops->has_desc_intercept();
 }
 
 /* The tool switched an event on. */
@@ -105,7 +105,7 @@ static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 
 	return !bitmap_empty(vcpui->events, KVMI_NUM_EVENTS) ||
-	       vcpui->arch.cr_applied;
+	       vcpui->arch.cr_applied || vcpui->arch.desc_applied;
 }
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
@@ -117,6 +117,7 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		return;
 
 	kvmi_cr_prepare_entry(vcpu);
+	kvmi_descriptor_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);
 	kvmi_emulate_watch(vcpu, arch->watching);

@@ -24,6 +24,10 @@ bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r);
 bool kvmi_cpuid_is_watched(struct kvm_vcpu *vcpu);
 int kvmi_cpuid(struct kvm_vcpu *vcpu, u8 insn_len);
 
+/* kvmi/descriptor.c */
+void kvmi_descriptor_prepare_entry(struct kvm_vcpu *vcpu);
+int kvmi_descriptor(struct kvm_vcpu *vcpu, u8 descriptor, bool write);
+
 /* kvmi/hypercall.c */
 int kvmi_hypercall(struct kvm_vcpu *vcpu);
 

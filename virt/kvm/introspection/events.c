@@ -40,7 +40,11 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 	},
 	[KVMI_VCPU_EVENT_PF] = { .name = "PF" },
 	[KVMI_VCPU_EVENT_TRAP] = { .name = "TRAP" },
-	[KVMI_VCPU_EVENT_DESCRIPTOR] = { .name = "DESCRIPTOR" },
+	[KVMI_VCPU_EVENT_DESCRIPTOR] = {
+		.name = "DESCRIPTOR",
+		.data_size = sizeof(struct kvmi_vcpu_event_descriptor),
+		.actions = CONTINUE | RETRY | CRASH,
+	},
 	[KVMI_VCPU_EVENT_CREATE] = {
 		.name = "CREATE",
 		.actions = CONTINUE | CRASH,
@@ -70,6 +74,7 @@ static_assert(sizeof(struct kvmi_vm_event_cmd_error) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_cr) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
+static_assert(sizeof(struct kvmi_vcpu_event_descriptor) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_cpuid) == 16);
 
 bool kvmi_events_are_sound(void)

@@ -16,6 +16,7 @@ struct kvm_vcpu;
  *	      is false, neither VM-Enter nor VM-Exit is looked at.
  * @cr_selected: control registers that the tool chose, a bit each
  * @cr_applied: control registers whose writes are intercepted for introspection
+ * @desc_applied: use of descriptor table registers is intercepted for introspection
  *
  * Only the vCPU's thread touches it.
  */
@@ -23,6 +24,7 @@ struct kvmi_vcpu_arch {
 	bool watching;
 	u32 cr_selected;
 	u32 cr_applied;
+	bool desc_applied;
 };
 
 /**
@@ -33,10 +35,15 @@ struct kvmi_vcpu_arch {
  *		      the last @want. Called before every VM-Enter while either
  *		      is not 0, so that what KVM changed since is put right; not
  *		      called while the vCPU runs a nested guest.
+ * @has_desc_intercept: can the use of descriptor table registers be intercepted
+ * @set_desc_intercept: intercept it, or leave it to what KVM wants by itself. Called
+ *			as @set_cr_intercept is.
  */
 struct kvmi_x86_ops {
 	bool (*vm_supported)(struct kvm *kvm);
 	void (*set_cr_intercept)(struct kvm_vcpu *vcpu, u32 want, u32 had);
+	bool (*has_desc_intercept)(void);
+	void (*set_desc_intercept)(struct kvm_vcpu *vcpu, bool set);
 };
 
 #endif /* _ASM_X86_KVMI_HOST_H */

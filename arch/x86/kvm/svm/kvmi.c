@@ -52,9 +52,25 @@ static void svm_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
 	/* CR4 is always intercepted. */
 }
 
+static bool svm_kvmi_has_desc_intercept(void)
+{
+	return true;
+}
+
+/* KVM wants none of them. */
+static void svm_kvmi_set_desc_intercept(struct kvm_vcpu *vcpu, bool set)
+{
+	int bit;
+
+	for (bit = INTERCEPT_STORE_IDTR; bit <= INTERCEPT_LOAD_TR; bit++)
+		svm_kvmi_intercept(to_svm(vcpu), bit, set);
+}
+
 const struct kvmi_x86_ops svm_kvmi_ops = {
 	.vm_supported = svm_kvmi_vm_supported,
 	.set_cr_intercept = svm_kvmi_set_cr_intercept,
+	.has_desc_intercept = svm_kvmi_has_desc_intercept,
+	.set_desc_intercept = svm_kvmi_set_desc_intercept,
 };
 
 /*
@@ -140,12 +156,23 @@ static int svm_kvmi_handle_cpuid(struct kvm_vcpu *vcpu)
 	return len ? kvmi_cpuid(vcpu, len) : KVMI_PASS;
 }
 
+/* Exit codes are in the order of &enum kvmi_descriptor, first to read. */
+static int svm_kvmi_handle_desc(struct kvm_vcpu *vcpu, u32 exit_code)
+{
+	bool write = exit_code >= SVM_EXIT_IDTR_WRITE;
+
+	exit_code -= write ? SVM_EXIT_IDTR_WRITE : SVM_EXIT_IDTR_READ;
+	return kvmi_descriptor(vcpu, KVMI_DESC_IDTR + exit_code, write);
+}
+
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
+	u32 exit_code = to_svm(vcpu)->vmcb->control.exit_code;
+
 	if (likely(!vcpu->introspection->arch.watching))
 		return KVMI_PASS;
 
-	switch (to_svm(vcpu)->vmcb->control.exit_code) {
+	switch (exit_code) {
 	case SVM_EXIT_WRITE_CR0:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return svm_kvmi_handle_cr(vcpu, 0);
@@ -157,6 +184,8 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return kvmi_hypercall(vcpu);
 	case SVM_EXIT_CPUID:
 		return svm_kvmi_handle_cpuid(vcpu);
+	case SVM_EXIT_IDTR_READ ... SVM_EXIT_TR_WRITE:
+		return svm_kvmi_handle_desc(vcpu, exit_code);
 	case SVM_EXIT_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:

@@ -9,6 +9,11 @@
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
+/* Instruction information of descriptor table exits. */
+#define VMX_DESC_INSN(info)		(((info) >> 28) & 3)
+#define VMX_DESC_SECOND			BIT(0)	/* IDTR or TR */
+#define VMX_DESC_LOAD			BIT(1)
+
 /* Access types in the qualification of a control register exit. */
 #define VMX_CR_ACCESS_TYPE(qual)	(((qual) >> 4) & 3)
 #define VMX_CR_MOV_TO			0
@@ -71,9 +76,30 @@ static void vmx_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
 		exec_controls_clearbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
 }
 
+static bool vmx_kvmi_has_desc_intercept(void)
+{
+	return vmcs_config.cpu_based_2nd_exec_ctrl & SECONDARY_EXEC_DESC;
+}
+
+static void vmx_kvmi_set_desc_intercept(struct kvm_vcpu *vcpu, bool set)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (!vmx_kvmi_has_desc_intercept())
+		return;
+
+	if (set || (vmx_umip_emulated() &&
+		    kvm_is_cr4_bit_set(vcpu, X86_CR4_UMIP)))
+		secondary_exec_controls_setbit(vmx, SECONDARY_EXEC_DESC);
+	else
+		secondary_exec_controls_clearbit(vmx, SECONDARY_EXEC_DESC);
+}
+
 const struct kvmi_x86_ops vmx_kvmi_ops = {
 	.vm_supported = vmx_kvmi_vm_supported,
 	.set_cr_intercept = vmx_kvmi_set_cr_intercept,
+	.has_desc_intercept = vmx_kvmi_has_desc_intercept,
+	.set_desc_intercept = vmx_kvmi_set_desc_intercept,
 };
 
 /*
@@ -126,6 +152,14 @@ static int vmx_kvmi_handle_cpuid(struct kvm_vcpu *vcpu)
 	return kvmi_cpuid(vcpu, vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
 }
 
+static int vmx_kvmi_handle_desc(struct kvm_vcpu *vcpu, u8 first, u8 second)
+{
+	u32 insn = VMX_DESC_INSN(vmcs_read32(VMX_INSTRUCTION_INFO));
+
+	return kvmi_descriptor(vcpu, insn & VMX_DESC_SECOND ? second : first,
+			       insn & VMX_DESC_LOAD);
+}
+
 int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	if (likely(!vcpu->introspection->arch.watching))
@@ -138,6 +172,10 @@ int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return vmx_kvmi_handle_cr(vcpu);
 	case EXIT_REASON_VMCALL:
 		return kvmi_hypercall(vcpu);
+	case EXIT_REASON_GDTR_IDTR:
+		return vmx_kvmi_handle_desc(vcpu, KVMI_DESC_GDTR, KVMI_DESC_IDTR);
+	case EXIT_REASON_LDTR_TR:
+		return vmx_kvmi_handle_desc(vcpu, KVMI_DESC_LDTR, KVMI_DESC_TR);
 	case EXIT_REASON_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:
