@@ -5,6 +5,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/slab.h>
+
 #include "x86.h"
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
@@ -31,6 +33,12 @@ void kvmi_arch_event_enabled(struct kvm_vcpu *vcpu)
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 {
 	vcpu->introspection->arch.cr_selected = 0;
+	kvmi_msr_reset(vcpu);
+}
+
+void kvmi_arch_vcpu_destroy(struct kvm_vcpu *vcpu)
+{
+	kfree(vcpu->introspection->arch.msrs);
 }
 
 unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu)
@@ -105,7 +113,8 @@ static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 
 	return !bitmap_empty(vcpui->events, KVMI_NUM_EVENTS) ||
-	       vcpui->arch.cr_applied || vcpui->arch.desc_applied;
+	       vcpui->arch.cr_applied || vcpui->arch.msrs_applied ||
+	       vcpui->arch.desc_applied;
 }
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
@@ -117,6 +126,7 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		return;
 
 	kvmi_cr_prepare_entry(vcpu);
+	kvmi_msr_prepare_entry(vcpu);
 	kvmi_descriptor_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);

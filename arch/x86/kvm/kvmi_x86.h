@@ -31,6 +31,12 @@ int kvmi_descriptor(struct kvm_vcpu *vcpu, u8 descriptor, bool write);
 /* kvmi/hypercall.c */
 int kvmi_hypercall(struct kvm_vcpu *vcpu);
 
+/* kvmi/msr.c */
+void kvmi_msr_prepare_entry(struct kvm_vcpu *vcpu);
+void kvmi_msr_reset(struct kvm_vcpu *vcpu);
+int kvmi_wrmsr(struct kvm_vcpu *vcpu);
+bool kvmi_msr_emulated_write(struct kvm_vcpu *vcpu, u32 msr, u64 *val);
+
 /* kvmi/xcr.c */
 int kvmi_xsetbv(struct kvm_vcpu *vcpu);
 bool kvmi_xcr_emulated_write(struct kvm_vcpu *vcpu, u32 xcr, u64 val);

@@ -88,6 +88,14 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_pad = PAD(kvmi_vcpu_control_cr, padding1) |
 			   PAD(kvmi_vcpu_control_cr, padding2),
 	},
+	[KVMI_VCPU_CONTROL_MSR] = {
+		.name = "VCPU_CONTROL_MSR",
+		.handler = kvmi_cmd_vcpu_control_msr,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_control_msr),
+		.req_pad = PAD(kvmi_vcpu_control_msr, padding1) |
+			   PAD(kvmi_vcpu_control_msr, padding2),
+	},
 	[KVMI_VCPU_GET_REGISTERS] = {
 		.name = "VCPU_GET_REGISTERS",
 		.handler = kvmi_cmd_vcpu_get_registers,

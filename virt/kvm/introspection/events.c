@@ -27,7 +27,12 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.reply_size = sizeof(struct kvmi_vcpu_event_cr_reply),
 		.actions = CONTINUE | CRASH,
 	},
-	[KVMI_VCPU_EVENT_MSR] = { .name = "MSR" },
+	[KVMI_VCPU_EVENT_MSR] = {
+		.name = "MSR",
+		.data_size = sizeof(struct kvmi_vcpu_event_msr),
+		.reply_size = sizeof(struct kvmi_vcpu_event_msr_reply),
+		.actions = CONTINUE | CRASH,
+	},
 	[KVMI_VCPU_EVENT_XSETBV] = {
 		.name = "XSETBV",
 		.data_size = sizeof(struct kvmi_vcpu_event_xsetbv),
@@ -73,6 +78,8 @@ static_assert(sizeof(struct kvmi_event) == 544);
 static_assert(sizeof(struct kvmi_vm_event_cmd_error) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_cr) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_cr_reply) == 8);
+static_assert(sizeof(struct kvmi_vcpu_event_msr) == 24);
+static_assert(sizeof(struct kvmi_vcpu_event_msr_reply) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_descriptor) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_cpuid) == 16);

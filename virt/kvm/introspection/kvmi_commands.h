@@ -13,6 +13,7 @@ int kvmi_cmd_vcpu_pause(struct kvmi_call *call);
 int kvmi_cmd_vm_control_events(struct kvmi_call *call);
 int kvmi_cmd_vcpu_control_events(struct kvmi_call *call);
 int kvmi_cmd_vcpu_control_cr(struct kvmi_call *call);
+int kvmi_cmd_vcpu_control_msr(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_registers(struct kvmi_call *call);
 int kvmi_cmd_vcpu_set_registers(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_cpuid(struct kvmi_call *call);

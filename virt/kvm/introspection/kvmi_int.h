@@ -367,6 +367,7 @@ int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu);
 /* Per architecture: arch/x86/kvm/kvmi.c */
 bool kvmi_arch_vm_supported(struct kvm *kvm);
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu);
+void kvmi_arch_vcpu_destroy(struct kvm_vcpu *vcpu);
 void kvmi_arch_event_enabled(struct kvm_vcpu *vcpu);
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch);
 void kvmi_arch_fill_features(struct kvmi_features *features);

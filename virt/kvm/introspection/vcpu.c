@@ -89,6 +89,7 @@ void kvmi_vcpu_destroy(struct kvm_vcpu *vcpu)
 
 	/* The receiver purged the jobs when it ended. */
 	WARN_ON_ONCE(!list_empty(&vcpui->jobs));
+	kvmi_arch_vcpu_destroy(vcpu);
 	vcpu->introspection = NULL;
 	kvmi_vcpu_free(vcpui);
 }

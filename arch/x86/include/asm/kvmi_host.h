@@ -8,6 +8,7 @@
 #include <uapi/asm/kvmi.h>
 
 struct kvm;
+struct kvmi_msr_list;
 struct kvm_vcpu;
 
 /**
@@ -16,6 +17,8 @@ struct kvm_vcpu;
  *	      is false, neither VM-Enter nor VM-Exit is looked at.
  * @cr_selected: control registers that the tool chose, a bit each
  * @cr_applied: control registers whose writes are intercepted for introspection
+ * @msrs: model specific registers that the tool chose, NULL if none
+ * @msrs_applied: writes to @msrs are intercepted for introspection
  * @desc_applied: use of descriptor table registers is intercepted for introspection
  *
  * Only the vCPU's thread touches it.
@@ -24,6 +27,8 @@ struct kvmi_vcpu_arch {
 	bool watching;
 	u32 cr_selected;
 	u32 cr_applied;
+	struct kvmi_msr_list *msrs;
+	bool msrs_applied;
 	bool desc_applied;
 };
 
@@ -35,6 +40,9 @@ struct kvmi_vcpu_arch {
  *		      the last @want. Called before every VM-Enter while either
  *		      is not 0, so that what KVM changed since is put right; not
  *		      called while the vCPU runs a nested guest.
+ * @set_msr_intercept: intercept writes to @msr, or leave it to what KVM wants by
+ *		       itself. The former is called before every VM-Enter, as
+ *		       above, the latter once, on the vCPU thread at any time.
  * @has_desc_intercept: can the use of descriptor table registers be intercepted
  * @set_desc_intercept: intercept it, or leave it to what KVM wants by itself. Called
  *			as @set_cr_intercept is.
@@ -42,6 +50,7 @@ struct kvmi_vcpu_arch {
 struct kvmi_x86_ops {
 	bool (*vm_supported)(struct kvm *kvm);
 	void (*set_cr_intercept)(struct kvm_vcpu *vcpu, u32 want, u32 had);
+	void (*set_msr_intercept)(struct kvm_vcpu *vcpu, u32 msr, bool set);
 	bool (*has_desc_intercept)(void);
 	void (*set_desc_intercept)(struct kvm_vcpu *vcpu, bool set);
 };

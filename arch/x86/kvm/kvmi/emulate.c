@@ -52,6 +52,18 @@ static int kvmi_emulate_set_cr(struct x86_emulate_ctxt *ctxt, int cr, ulong val)
 	return kvm_emulate_ops->set_cr(ctxt, cr, val);
 }
 
+static int kvmi_emulate_set_msr(struct x86_emulate_ctxt *ctxt, u32 index,
+				u64 data)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+
+	if (kvmi_emulate_may_ask(vcpu) &&
+	    !kvmi_msr_emulated_write(vcpu, index, &data))
+		return X86EMUL_CONTINUE;
+
+	return kvm_emulate_ops->set_msr_with_filter(ctxt, index, data);
+}
+
 static int kvmi_emulate_set_xcr(struct x86_emulate_ctxt *ctxt, u32 index,
 				u64 xcr)
 {
@@ -68,6 +80,7 @@ static void kvmi_emulate_init(const struct x86_emulate_ops *ops)
 {
 	kvmi_emulate_ops = *ops;
 	kvmi_emulate_ops.set_cr = kvmi_emulate_set_cr;
+	kvmi_emulate_ops.set_msr_with_filter = kvmi_emulate_set_msr;
 	kvmi_emulate_ops.set_xcr = kvmi_emulate_set_xcr;
 	kvm_emulate_ops = ops;
 }

@@ -7,6 +7,7 @@
 #include "x86.h"
 #include "kvm_emulate.h"
 #include "svm.h"
+#include "svm_onhyperv.h"
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
@@ -52,6 +53,27 @@ static void svm_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
 	/* CR4 is always intercepted. */
 }
 
+static void svm_kvmi_set_msr_intercept(struct kvm_vcpu *vcpu, u32 msr, bool set)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	u32 *word, bit;
+
+	if (!set) {
+		kvm_make_request(KVM_REQ_MSR_FILTER_CHANGED, vcpu);
+		return;
+	}
+
+	/* Two bits for each register: read and write. */
+	word = &svm->msrpm[svm_msrpm_offset(msr)];
+	bit = BIT(2 * (msr & 15) + 1);
+	if (*word & bit)
+		return;
+
+	*word |= bit;
+	svm_hv_vmcb_dirty_nested_enlightenments(vcpu);
+	svm->nested.force_msr_bitmap_recalc = true;
+}
+
 static bool svm_kvmi_has_desc_intercept(void)
 {
 	return true;
@@ -69,6 +91,7 @@ static void svm_kvmi_set_desc_intercept(struct kvm_vcpu *vcpu, bool set)
 const struct kvmi_x86_ops svm_kvmi_ops = {
 	.vm_supported = svm_kvmi_vm_supported,
 	.set_cr_intercept = svm_kvmi_set_cr_intercept,
+	.set_msr_intercept = svm_kvmi_set_msr_intercept,
 	.has_desc_intercept = svm_kvmi_has_desc_intercept,
 	.set_desc_intercept = svm_kvmi_set_desc_intercept,
 };
@@ -186,6 +209,9 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return svm_kvmi_handle_cpuid(vcpu);
 	case SVM_EXIT_IDTR_READ ... SVM_EXIT_TR_WRITE:
 		return svm_kvmi_handle_desc(vcpu, exit_code);
+	case SVM_EXIT_MSR:
+		return to_svm(vcpu)->vmcb->control.exit_info_1 ?
+		       kvmi_wrmsr(vcpu) : KVMI_PASS;
 	case SVM_EXIT_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:

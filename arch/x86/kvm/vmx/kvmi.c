@@ -76,6 +76,38 @@ static void vmx_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
 		exec_controls_clearbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
 }
 
+/* Of these KVM keeps no record besides whether it passes all of them through. */
+static bool vmx_kvmi_is_passed_lbr(struct kvm_vcpu *vcpu, u32 msr)
+{
+	struct x86_pmu_lbr *lbr = vcpu_to_lbr_records(vcpu);
+
+	if (!vcpu_to_lbr_desc(vcpu)->msr_passthrough)
+		return false;
+
+	return msr == MSR_LBR_SELECT || msr == MSR_LBR_TOS ||
+	       msr - lbr->from < lbr->nr || msr - lbr->to < lbr->nr ||
+	       (lbr->info && msr - lbr->info < lbr->nr);
+}
+
+static void vmx_kvmi_set_msr_intercept(struct kvm_vcpu *vcpu, u32 msr, bool set)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	unsigned long *bitmap = vmx->vmcs01.msr_bitmap;
+
+	if (!cpu_has_vmx_msr_bitmap())
+		return;
+
+	if (!set) {
+		kvm_make_request(KVM_REQ_MSR_FILTER_CHANGED, vcpu);
+		if (vmx_kvmi_is_passed_lbr(vcpu, msr))
+			vmx_disable_intercept_for_msr(vcpu, msr, MSR_TYPE_W);
+	} else if (!vmx_test_msr_bitmap_write(bitmap, msr)) {
+		vmx_set_msr_bitmap_write(bitmap, msr);
+		/* For neither reading nor writing: tells who uses the bitmap. */
+		vmx_disable_intercept_for_msr(vcpu, MSR_IA32_TSC, 0);
+	}
+}
+
 static bool vmx_kvmi_has_desc_intercept(void)
 {
 	return vmcs_config.cpu_based_2nd_exec_ctrl & SECONDARY_EXEC_DESC;
@@ -98,6 +130,7 @@ static void vmx_kvmi_set_desc_intercept(struct kvm_vcpu *vcpu, bool set)
 const struct kvmi_x86_ops vmx_kvmi_ops = {
 	.vm_supported = vmx_kvmi_vm_supported,
 	.set_cr_intercept = vmx_kvmi_set_cr_intercept,
+	.set_msr_intercept = vmx_kvmi_set_msr_intercept,
 	.has_desc_intercept = vmx_kvmi_has_desc_intercept,
 	.set_desc_intercept = vmx_kvmi_set_desc_intercept,
 };
@@ -176,6 +209,8 @@ int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 		return vmx_kvmi_handle_desc(vcpu, KVMI_DESC_GDTR, KVMI_DESC_IDTR);
 	case EXIT_REASON_LDTR_TR:
 		return vmx_kvmi_handle_desc(vcpu, KVMI_DESC_LDTR, KVMI_DESC_TR);
+	case EXIT_REASON_MSR_WRITE:
+		return kvmi_wrmsr(vcpu);
 	case EXIT_REASON_XSETBV:
 		return kvmi_xsetbv(vcpu);
 	default:
