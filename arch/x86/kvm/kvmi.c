@@ -20,13 +20,37 @@ bool kvmi_arch_vm_supported(struct kvm *kvm)
 
 void kvmi_arch_fill_features(struct kvmi_features *features)
 {
+	features->singlestep = kvm_x86_ops.kvmi_ops->can_step();
 	features->descriptor = kvm_x86_ops.kvmi_ops->has_desc_intercept();
 }
 
-/* The tool switched an event on. */
-void kvmi_arch_event_enabled(struct kvm_vcpu *vcpu)
+void kvmi_arch_watch(struct kvm_vcpu *vcpu)
 {
 	vcpu->introspection->arch.watching = true;
+}
+
+/* The tool switches an event on. Returns 0 or the error to be replied. */
+int kvmi_arch_enable_event(struct kvm_vcpu *vcpu, u16 id)
+{
+	if (id == KVMI_VCPU_EVENT_BREAKPOINT && kvmi_breakpoint_is_taken(vcpu))
+		return -KVM_EBUSY;
+
+	kvmi_arch_watch(vcpu);
+	return 0;
+}
+
+/*
+ * KVM_SET_GUEST_DEBUG, under vcpu->mutex: what the tool has of a vCPU's debugging is
+ * not the VMM's.
+ */
+bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
+{
+	if (!kvmi_vcpu_in_session(vcpu))
+		return false;
+
+	return vcpu->introspection->arch.step.on ||
+	       (control & KVM_GUESTDBG_USE_SW_BP &&
+		kvmi_breakpoint_is_watched(vcpu));
 }
 
 /* A session ended. The intercepts go before the guest is entered. */
@@ -34,6 +58,8 @@ void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 {
 	vcpu->introspection->arch.cr_selected = 0;
 	kvmi_msr_reset(vcpu);
+	vcpu->introspection->arch.injection.state = KVMI_INJECTION_NONE;
+	kvmi_step_reset(vcpu);
 }
 
 void kvmi_arch_vcpu_destroy(struct kvm_vcpu *vcpu)
@@ -107,6 +133,30 @@ void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch)
 	arch->msrs.shadow_gs = kvmi_x86_msr(vcpu, MSR_KERNEL_GS_BASE);
 }
 
+/*
+ * True if an event is due that no instruction raises again, with its id and data
+ * filled in.
+ */
+bool kvmi_arch_run_loop_event(struct kvm_vcpu *vcpu, u8 *id, void *data)
+{
+	BUILD_BUG_ON(sizeof(struct kvmi_vcpu_event_trap) > KVMI_MAX_EVENT_DATA);
+
+	if (kvmi_injection_event(vcpu, data))
+		*id = KVMI_VCPU_EVENT_TRAP;
+	else if (kvmi_step_event(vcpu, data))
+		*id = KVMI_VCPU_EVENT_SINGLESTEP;
+	else
+		return false;
+	return true;
+}
+
+/* The guest is to be entered next. Returns as kvmi_pre_run() does. */
+int kvmi_arch_pre_run(struct kvm_vcpu *vcpu)
+{
+	kvmi_injection_start(vcpu);
+	return kvmi_step_start(vcpu);
+}
+
 /* Whether VM-Enter and VM-Exit are of interest until the next VM-Enter. */
 static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 {
@@ -114,20 +164,26 @@ static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 
 	return !bitmap_empty(vcpui->events, KVMI_NUM_EVENTS) ||
 	       vcpui->arch.cr_applied || vcpui->arch.msrs_applied ||
-	       vcpui->arch.desc_applied;
+	       vcpui->arch.desc_applied || vcpui->arch.bp_applied ||
+	       vcpui->arch.step.on;
 }
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
 
+	if (likely(!arch->watching))
+		return;
+
+	kvmi_step_prepare_entry(vcpu);
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
-	if (likely(!arch->watching) || is_guest_mode(vcpu))
+	if (is_guest_mode(vcpu))
 		return;
 
 	kvmi_cr_prepare_entry(vcpu);
 	kvmi_msr_prepare_entry(vcpu);
 	kvmi_descriptor_prepare_entry(vcpu);
+	kvmi_breakpoint_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);
 	kvmi_emulate_watch(vcpu, arch->watching);

@@ -14,6 +14,9 @@ void __get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 void __set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 void __get_sregs(struct kvm_vcpu *vcpu, struct kvm_sregs *sregs);
 
+/* x86.c: to be called after a change of KVM_GUESTDBG_BLOCKIRQ. */
+void kvm_arch_vcpu_guestdbg_update_apicv_inhibit(struct kvm *kvm);
+
 /* Only there if introspection is built in. */
 extern const struct kvmi_x86_ops vmx_kvmi_ops;
 extern const struct kvmi_x86_ops svm_kvmi_ops;
@@ -35,12 +38,25 @@ static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		__kvmi_prepare_entry(vcpu);
 }
 
+bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control);
+
+/* True if KVM_SET_GUEST_DEBUG with @control would take from the tool what it uses. */
+static inline bool kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
+{
+	return kvmi_active(vcpu) && __kvmi_guest_debug_is_busy(vcpu, control);
+}
+
 int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 
 #else
 
 static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
+static inline bool kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
+{
+	return false;
+}
+
 static inline int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	return KVMI_PASS;

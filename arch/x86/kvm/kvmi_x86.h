@@ -7,7 +7,11 @@
 #include <linux/kvm_host.h>
 #include <asm/kvmi_host.h>
 
+/* In the opcode of an instruction: it begins with 0x0f. */
+#define KVMI_OPCODE_0F		0x100
+
 /* kvmi.c */
+void kvmi_arch_watch(struct kvm_vcpu *vcpu);
 u8 kvmi_x86_mode(const struct kvm_sregs *sregs);
 
 /* kvmi/cr.c */
@@ -15,6 +19,32 @@ void kvmi_cr_prepare_entry(struct kvm_vcpu *vcpu);
 bool kvmi_cr_is_watched(struct kvm_vcpu *vcpu, int cr);
 int kvmi_cr_write(struct kvm_vcpu *vcpu, int cr, unsigned long val);
 bool kvmi_cr_emulated_write(struct kvm_vcpu *vcpu, int cr, unsigned long *val);
+
+/* kvmi/breakpoint.c */
+bool kvmi_breakpoint_is_watched(struct kvm_vcpu *vcpu);
+bool kvmi_breakpoint_is_taken(struct kvm_vcpu *vcpu);
+void kvmi_breakpoint_prepare_entry(struct kvm_vcpu *vcpu);
+int kvmi_breakpoint(struct kvm_vcpu *vcpu, u8 insn_len);
+
+/* kvmi/exception.c */
+void kvmi_queue_exception(struct kvm_vcpu *vcpu, u8 nr, u32 error_code,
+			  u64 address);
+void kvmi_injection_start(struct kvm_vcpu *vcpu);
+bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *data);
+
+/* kvmi/step.c */
+void kvmi_step_reset(struct kvm_vcpu *vcpu);
+int kvmi_step_start(struct kvm_vcpu *vcpu);
+bool kvmi_step_event(struct kvm_vcpu *vcpu,
+		     struct kvmi_vcpu_event_singlestep *data);
+void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu);
+void kvmi_step_exit(struct kvm_vcpu *vcpu, bool trapped);
+
+/* svm/kvmi_step.c */
+int svm_kvmi_step_exit(struct kvm_vcpu *vcpu);
+void svm_kvmi_step_arm(struct kvm_vcpu *vcpu);
+void svm_kvmi_step_disarm(struct kvm_vcpu *vcpu);
+void svm_kvmi_step_stop(struct kvm_vcpu *vcpu);
 
 /* kvmi/emulate.c */
 void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);

@@ -137,6 +137,14 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.needs_vcpu = kvmi_write_needs_vcpu,
 		.req_size = sizeof(struct kvmi_vm_write_physical),
 	},
+	[KVMI_VCPU_INJECT_EXCEPTION] = {
+		.name = "VCPU_INJECT_EXCEPTION",
+		.handler = kvmi_cmd_vcpu_inject_exception,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_inject_exception),
+		.req_pad = PAD(kvmi_vcpu_inject_exception, padding1) |
+			   PAD(kvmi_vcpu_inject_exception, padding2),
+	},
 	[KVMI_VCPU_GET_MTRR_TYPE] = {
 		.name = "VCPU_GET_MTRR_TYPE",
 		.handler = kvmi_cmd_vcpu_get_mtrr_type,
@@ -185,6 +193,15 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.scope = KVMI_SCOPE_VM,
 		.req_size = sizeof(struct kvmi_vm_query_physical),
 		.rpl_size = sizeof(struct kvmi_vm_query_physical_reply),
+	},
+	[KVMI_VCPU_CONTROL_SINGLESTEP] = {
+		.name = "VCPU_CONTROL_SINGLESTEP",
+		.handler = kvmi_cmd_vcpu_control_singlestep,
+		.scope = KVMI_SCOPE_VCPU,
+		.req_size = sizeof(struct kvmi_vcpu_control_singlestep),
+		.req_pad = PAD(kvmi_vcpu_control_singlestep, padding1) |
+			   PAD(kvmi_vcpu_control_singlestep, padding2) |
+			   PAD(kvmi_vcpu_control_singlestep, padding3),
 	},
 };
 

@@ -38,13 +38,22 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.data_size = sizeof(struct kvmi_vcpu_event_xsetbv),
 		.actions = CONTINUE | CRASH,
 	},
-	[KVMI_VCPU_EVENT_BREAKPOINT] = { .name = "BREAKPOINT" },
+	[KVMI_VCPU_EVENT_BREAKPOINT] = {
+		.name = "BREAKPOINT",
+		.data_size = sizeof(struct kvmi_vcpu_event_breakpoint),
+		.actions = CONTINUE | RETRY | CRASH,
+	},
 	[KVMI_VCPU_EVENT_HYPERCALL] = {
 		.name = "HYPERCALL",
 		.actions = CONTINUE | CRASH,
 	},
 	[KVMI_VCPU_EVENT_PF] = { .name = "PF" },
-	[KVMI_VCPU_EVENT_TRAP] = { .name = "TRAP" },
+	[KVMI_VCPU_EVENT_TRAP] = {
+		.name = "TRAP",
+		.data_size = sizeof(struct kvmi_vcpu_event_trap),
+		.actions = CONTINUE | CRASH,
+		.of_run_loop = true,
+	},
 	[KVMI_VCPU_EVENT_DESCRIPTOR] = {
 		.name = "DESCRIPTOR",
 		.data_size = sizeof(struct kvmi_vcpu_event_descriptor),
@@ -61,7 +70,12 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.actions = CONTINUE | CRASH,
 		.of_run_loop = true,
 	},
-	[KVMI_VCPU_EVENT_SINGLESTEP] = { .name = "SINGLESTEP" },
+	[KVMI_VCPU_EVENT_SINGLESTEP] = {
+		.name = "SINGLESTEP",
+		.data_size = sizeof(struct kvmi_vcpu_event_singlestep),
+		.actions = CONTINUE | CRASH,
+		.of_run_loop = true,
+	},
 	[KVMI_VM_EVENT_CMD_ERROR] = {
 		.name = "CMD_ERROR",
 		.data_size = sizeof(struct kvmi_vm_event_cmd_error),
@@ -83,6 +97,9 @@ static_assert(sizeof(struct kvmi_vcpu_event_msr_reply) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_descriptor) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_cpuid) == 16);
+static_assert(sizeof(struct kvmi_vcpu_event_breakpoint) == 16);
+static_assert(sizeof(struct kvmi_vcpu_event_trap) == 16);
+static_assert(sizeof(struct kvmi_vcpu_event_singlestep) == 8);
 
 bool kvmi_events_are_sound(void)
 {

@@ -20,6 +20,7 @@ int kvmi_cmd_vcpu_get_cpuid(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_xsave(struct kvmi_call *call);
 int kvmi_cmd_vm_read_physical(struct kvmi_call *call);
 int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
+int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_mtrr_type(struct kvmi_call *call);
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
@@ -27,5 +28,6 @@ int kvmi_cmd_vcpu_translate_gva(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_xcr(struct kvmi_call *call);
 int kvmi_cmd_vcpu_set_xsave(struct kvmi_call *call);
 int kvmi_cmd_vm_query_physical(struct kvmi_call *call);
+int kvmi_cmd_vcpu_control_singlestep(struct kvmi_call *call);
 
 #endif /* __KVMI_COMMANDS_H */

@@ -129,10 +129,16 @@ static void kvmi_apply_regs(struct kvm_vcpu *vcpu)
 static bool kvmi_send_run_loop_event(struct kvm_vcpu *vcpu, int *r)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+	u8 data[KVMI_MAX_EVENT_DATA] __aligned(8);
+	u8 id;
 
 	if (!kvmi_vcpu_in_session(vcpu))
 		return false;
 
+	if (kvmi_arch_run_loop_event(vcpu, &id, data)) {
+		*r = kvmi_vcpu_event(vcpu, id, data, NULL);
+		return true;
+	}
 	if (vcpui->created_in == vcpui->epoch) {
 		vcpui->created_in = 0;
 		*r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_CREATE, NULL, NULL);
@@ -172,7 +178,7 @@ int __kvmi_pre_run(struct kvm_vcpu *vcpu)
 		else if (vcpui->event.state == KVMI_EVENT_SENT)
 			r = kvmi_vcpu_event_wait(vcpu);
 		else if (!kvmi_send_run_loop_event(vcpu, &r))
-			return KVMI_PASS;
+			return kvmi_arch_pre_run(vcpu);
 
 		if (r == -EINTR) {
 			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);

@@ -12,11 +12,64 @@ struct kvmi_msr_list;
 struct kvm_vcpu;
 
 /**
+ * struct kvmi_step - a vCPU that stops after each instruction
+ * @on: the tool wants it
+ * @begun: a step is under way, with what follows
+ * @trapped: the hardware stopped the vCPU after the instruction
+ * @delivers: the step is the delivery of an event
+ * @armed: SVM: RFLAGS.TF is set for it
+ * @shares_dr6: SVM: the guest's DR6 is in the hardware
+ * @marked_r11: SVM: TF was set in R11, too, which SYSRET loads into RFLAGS
+ * @opcode: opcode of the instruction, with 0x100 if it is of two bytes; 0: unknown
+ * @dr6: SVM: bits that were set in the hardware's DR6 before
+ * @exceptions: SVM: exceptions that are intercepted because of it, a bit each
+ * @rip: where the step began
+ */
+struct kvmi_step {
+	bool on;
+	bool begun;
+	bool trapped;
+	bool delivers;
+	bool armed;
+	bool shares_dr6;
+	bool marked_r11;
+	u16 opcode;
+	u32 dr6;
+	u32 exceptions;
+	unsigned long rip;
+};
+
+/**
+ * enum kvmi_injection_state - of an exception that the tool raises
+ * @KVMI_INJECTION_NONE: there is none
+ * @KVMI_INJECTION_STORED: to be queued when the guest is to be entered
+ * @KVMI_INJECTION_QUEUED: it, or what came first, is being injected
+ */
+enum kvmi_injection_state {
+	KVMI_INJECTION_NONE,
+	KVMI_INJECTION_STORED,
+	KVMI_INJECTION_QUEUED,
+};
+
+/**
+ * struct kvmi_injection - an exception that the tool raises
+ * @state: how far it is
+ * @exception: which one
+ */
+struct kvmi_injection {
+	enum kvmi_injection_state state;
+	struct kvmi_vcpu_inject_exception exception;
+};
+
+/**
  * struct kvmi_vcpu_arch - x86 part of a vCPU's introspection state
  * @watching: an event may be wanted, or an intercept is still set for one. While it
  *	      is false, neither VM-Enter nor VM-Exit is looked at.
  * @cr_selected: control registers that the tool chose, a bit each
  * @cr_applied: control registers whose writes are intercepted for introspection
+ * @bp_applied: breakpoints are intercepted for introspection
+ * @step: single-stepping
+ * @injection: the tool's exception
  * @msrs: model specific registers that the tool chose, NULL if none
  * @msrs_applied: writes to @msrs are intercepted for introspection
  * @desc_applied: use of descriptor table registers is intercepted for introspection
@@ -27,6 +80,9 @@ struct kvmi_vcpu_arch {
 	bool watching;
 	u32 cr_selected;
 	u32 cr_applied;
+	bool bp_applied;
+	struct kvmi_step step;
+	struct kvmi_injection injection;
 	struct kvmi_msr_list *msrs;
 	bool msrs_applied;
 	bool desc_applied;
@@ -40,6 +96,15 @@ struct kvmi_vcpu_arch {
  *		      the last @want. Called before every VM-Enter while either
  *		      is not 0, so that what KVM changed since is put right; not
  *		      called while the vCPU runs a nested guest.
+ * @intercept_breakpoints: intercept #BP. Called before every VM-Enter while it is
+ *			   wanted, not for a nested guest.
+ * @can_step: can a vCPU be stopped after each instruction
+ * @step_is_visible: some instructions show the guest that it is stepped, unless KVM
+ *		     carries them out
+ * @step_arm: stop the vCPU after the next instruction or delivery of an event.
+ *	      Called before VM-Enter.
+ * @step_disarm: forget that; the guest's state is its own again
+ * @step_stop: the same, and take back every intercept that stepping needs
  * @set_msr_intercept: intercept writes to @msr, or leave it to what KVM wants by
  *		       itself. The former is called before every VM-Enter, as
  *		       above, the latter once, on the vCPU thread at any time.
@@ -50,6 +115,12 @@ struct kvmi_vcpu_arch {
 struct kvmi_x86_ops {
 	bool (*vm_supported)(struct kvm *kvm);
 	void (*set_cr_intercept)(struct kvm_vcpu *vcpu, u32 want, u32 had);
+	void (*intercept_breakpoints)(struct kvm_vcpu *vcpu);
+	bool (*can_step)(void);
+	bool step_is_visible;
+	void (*step_arm)(struct kvm_vcpu *vcpu);
+	void (*step_disarm)(struct kvm_vcpu *vcpu);
+	void (*step_stop)(struct kvm_vcpu *vcpu);
 	void (*set_msr_intercept)(struct kvm_vcpu *vcpu, u32 msr, bool set);
 	bool (*has_desc_intercept)(void);
 	void (*set_desc_intercept)(struct kvm_vcpu *vcpu, bool set);

@@ -74,6 +74,17 @@ static void svm_kvmi_set_msr_intercept(struct kvm_vcpu *vcpu, u32 msr, bool set)
 	svm->nested.force_msr_bitmap_recalc = true;
 }
 
+static void svm_kvmi_intercept_breakpoints(struct kvm_vcpu *vcpu)
+{
+	svm_kvmi_intercept(to_svm(vcpu), INTERCEPT_EXCEPTION_OFFSET + BP_VECTOR,
+			   true);
+}
+
+static bool svm_kvmi_can_step(void)
+{
+	return true;
+}
+
 static bool svm_kvmi_has_desc_intercept(void)
 {
 	return true;
@@ -94,6 +105,12 @@ const struct kvmi_x86_ops svm_kvmi_ops = {
 	.set_msr_intercept = svm_kvmi_set_msr_intercept,
 	.has_desc_intercept = svm_kvmi_has_desc_intercept,
 	.set_desc_intercept = svm_kvmi_set_desc_intercept,
+	.intercept_breakpoints = svm_kvmi_intercept_breakpoints,
+	.can_step = svm_kvmi_can_step,
+	.step_is_visible = true,
+	.step_arm = svm_kvmi_step_arm,
+	.step_disarm = svm_kvmi_step_disarm,
+	.step_stop = svm_kvmi_step_stop,
 };
 
 /*
@@ -188,14 +205,34 @@ static int svm_kvmi_handle_desc(struct kvm_vcpu *vcpu, u32 exit_code)
 	return kvmi_descriptor(vcpu, KVMI_DESC_IDTR + exit_code, write);
 }
 
+static int svm_kvmi_handle_breakpoint(struct kvm_vcpu *vcpu)
+{
+	/* Without the intercept of introspection, it is the VMM that debugs. */
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
+		return KVMI_PASS;
+
+	/* There may be prefixes. */
+	return kvmi_breakpoint(vcpu, svm_kvmi_insn_len(vcpu) ?: 1);
+}
+
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu)
 {
 	u32 exit_code = to_svm(vcpu)->vmcb->control.exit_code;
+	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
+	int r;
 
-	if (likely(!vcpu->introspection->arch.watching))
+	if (likely(!arch->watching))
 		return KVMI_PASS;
 
+	if (arch->step.on) {
+		r = svm_kvmi_step_exit(vcpu);
+		if (r != KVMI_PASS)
+			return r;
+	}
+
 	switch (exit_code) {
+	case SVM_EXIT_EXCP_BASE + BP_VECTOR:
+		return svm_kvmi_handle_breakpoint(vcpu);
 	case SVM_EXIT_WRITE_CR0:
 	case SVM_EXIT_CR0_SEL_WRITE:
 		return svm_kvmi_handle_cr(vcpu, 0);

@@ -127,12 +127,45 @@ static void vmx_kvmi_set_desc_intercept(struct kvm_vcpu *vcpu, bool set)
 		secondary_exec_controls_clearbit(vmx, SECONDARY_EXEC_DESC);
 }
 
+static void vmx_kvmi_intercept_breakpoints(struct kvm_vcpu *vcpu)
+{
+	u32 bitmap = vmcs_read32(EXCEPTION_BITMAP);
+
+	if (!(bitmap & BIT(BP_VECTOR)))
+		vmcs_write32(EXCEPTION_BITMAP, bitmap | BIT(BP_VECTOR));
+}
+
+static bool vmx_kvmi_can_step(void)
+{
+	return vmcs_config.cpu_based_exec_ctrl & CPU_BASED_MONITOR_TRAP_FLAG;
+}
+
+static void vmx_kvmi_step_arm(struct kvm_vcpu *vcpu)
+{
+	exec_controls_setbit(to_vmx(vcpu), CPU_BASED_MONITOR_TRAP_FLAG);
+}
+
+/* The flag does no harm until the vCPU runs, and then it will be wanted again. */
+static void vmx_kvmi_step_disarm(struct kvm_vcpu *vcpu)
+{
+}
+
+static void vmx_kvmi_step_stop(struct kvm_vcpu *vcpu)
+{
+	exec_controls_clearbit(to_vmx(vcpu), CPU_BASED_MONITOR_TRAP_FLAG);
+}
+
 const struct kvmi_x86_ops vmx_kvmi_ops = {
 	.vm_supported = vmx_kvmi_vm_supported,
 	.set_cr_intercept = vmx_kvmi_set_cr_intercept,
 	.set_msr_intercept = vmx_kvmi_set_msr_intercept,
 	.has_desc_intercept = vmx_kvmi_has_desc_intercept,
 	.set_desc_intercept = vmx_kvmi_set_desc_intercept,
+	.intercept_breakpoints = vmx_kvmi_intercept_breakpoints,
+	.can_step = vmx_kvmi_can_step,
+	.step_arm = vmx_kvmi_step_arm,
+	.step_disarm = vmx_kvmi_step_disarm,
+	.step_stop = vmx_kvmi_step_stop,
 };
 
 /*
@@ -193,12 +226,32 @@ static int vmx_kvmi_handle_desc(struct kvm_vcpu *vcpu, u8 first, u8 second)
 			       insn & VMX_DESC_LOAD);
 }
 
-int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
+static int vmx_kvmi_handle_exception(struct kvm_vcpu *vcpu)
 {
-	if (likely(!vcpu->introspection->arch.watching))
+	/* Without the intercept of introspection, it is the VMM that debugs. */
+	if (!is_breakpoint(vmx_get_intr_info(vcpu)) ||
+	    vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		return KVMI_PASS;
 
-	switch (to_vmx(vcpu)->exit_reason.basic) {
+	return kvmi_breakpoint(vcpu, vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
+}
+
+int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
+	u16 reason = to_vmx(vcpu)->exit_reason.basic;
+
+	if (likely(!arch->watching))
+		return KVMI_PASS;
+
+	if (arch->step.on)
+		kvmi_step_exit(vcpu, reason == EXIT_REASON_MONITOR_TRAP_FLAG);
+
+	switch (reason) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		return vmx_kvmi_handle_exception(vcpu);
+	case EXIT_REASON_MONITOR_TRAP_FLAG:
+		return 1;
 	case EXIT_REASON_CPUID:
 		return vmx_kvmi_handle_cpuid(vcpu);
 	case EXIT_REASON_CR_ACCESS:

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: exceptions that the tool raises in the guest.
+ *
+ * The command stores the exception. When the vCPU is about to enter the guest, it is
+ * queued, unless one of the guest's own is on its way. KVM then prepares to inject
+ * whatever is due and finds a request, so that it comes back to the run loop with
+ * that event marked as injected: the TRAP event tells which one it is.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "kvm_emulate.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+/* What KVM can be asked to deliver as an exception. NMI is none. */
+#define KVMI_EXCEPTIONS		(~BIT(NMI_VECTOR))
+
+int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call)
+{
+	const struct kvmi_vcpu_inject_exception *req = call->req;
+	struct kvm_vcpu *vcpu = call->vcpu;
+	struct kvmi_injection *injection = &vcpu->introspection->arch.injection;
+
+	if (req->nr > 31 || !(BIT(req->nr) & KVMI_EXCEPTIONS))
+		return -KVM_EINVAL;
+	if (!kvmi_event_allowed(call->kvm->introspection, KVMI_VCPU_EVENT_TRAP))
+		return -KVM_EPERM;
+	if (is_guest_mode(vcpu) ||
+	    (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE &&
+	     vcpu->arch.mp_state != KVM_MP_STATE_HALTED))
+		return -KVM_EOPNOTSUPP;
+	if (injection->state != KVMI_INJECTION_NONE)
+		return -KVM_EBUSY;
+
+	injection->exception = *req;
+	injection->state = KVMI_INJECTION_STORED;
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	return 0;
+}
+
+static bool kvmi_exception_is_underway(struct kvm_vcpu *vcpu)
+{
+	return kvm_is_exception_pending(vcpu) || kvm_event_needs_reinjection(vcpu);
+}
+
+/* For VMX, which has to be told where the guest is to return to. */
+static void kvmi_set_insn_len(struct kvm_vcpu *vcpu)
+{
+	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+
+	vcpu->arch.event_exit_inst_len = 1;
+	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) == EMULATION_OK)
+		vcpu->arch.event_exit_inst_len = ctxt->_eip - ctxt->eip;
+}
+
+/*
+ * Queues exception @nr as if the guest's current instruction raised it. The error
+ * code counts for vectors that have one, the address for #PF. Not for a nested guest.
+ */
+void kvmi_queue_exception(struct kvm_vcpu *vcpu, u8 nr, u32 error_code, u64 address)
+{
+	if (nr == PF_VECTOR)
+		vcpu->arch.cr2 = address;
+
+	if (x86_exception_has_error_code(nr))
+		kvm_queue_exception_e(vcpu, nr, error_code);
+	else
+		kvm_queue_exception(vcpu, nr);
+}
+EXPORT_SYMBOL_GPL(kvmi_queue_exception);
+
+/* In the run loop, when the guest is to be entered next. */
+void kvmi_injection_start(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_injection *injection = &vcpu->introspection->arch.injection;
+	struct kvmi_vcpu_inject_exception *ex = &injection->exception;
+
+	if (likely(injection->state != KVMI_INJECTION_STORED))
+		return;
+
+	if (!kvmi_exception_is_underway(vcpu)) {
+		if (ex->nr == BP_VECTOR || ex->nr == OF_VECTOR)
+			kvmi_set_insn_len(vcpu);
+		kvmi_queue_exception(vcpu, ex->nr, ex->error_code, ex->address);
+	}
+	injection->state = KVMI_INJECTION_QUEUED;
+	/* Brings the vCPU back here before it executes anything. */
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+}
+
+/* True if a TRAP event is due, with its @data filled in. */
+bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *data)
+{
+	struct kvmi_injection *injection = &vcpu->introspection->arch.injection;
+	struct kvm_queued_exception *ex = &vcpu->arch.exception;
+
+	if (injection->state != KVMI_INJECTION_QUEUED)
+		return false;
+
+	*data = (struct kvmi_vcpu_event_trap) { };
+	if (ex->injected) {
+		data->vector = ex->vector;
+		if (ex->has_error_code)
+			data->error_code = ex->error_code;
+	} else if (vcpu->arch.nmi_injected) {
+		data->vector = NMI_VECTOR;
+	} else if (vcpu->arch.interrupt.injected) {
+		data->vector = vcpu->arch.interrupt.nr;
+	} else {
+		/* Not injected yet; or lost, as in a reset of the vCPU. */
+		if (!kvm_is_exception_pending(vcpu))
+			injection->state = KVMI_INJECTION_STORED;
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		return false;
+	}
+	data->cr2 = vcpu->arch.cr2;
+	injection->state = KVMI_INJECTION_NONE;
+	return true;
+}

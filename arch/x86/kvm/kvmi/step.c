@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: a vCPU that stops after each instruction.
+ *
+ * A step begins in the run loop and is over when the vCPU comes back there and
+ * either the hardware has stopped it (trapped), or RIP has moved because KVM carried
+ * the instruction out, or the event whose delivery was the step is delivered. Every
+ * exit of a vCPU that steps leads there; the hardware is armed for the next entry.
+ *
+ * VMX stops by the monitor trap flag, which the guest cannot see. SVM has to use
+ * RFLAGS.TF. Instructions that would show it are carried out by KVM's emulator, for
+ * which the flag does not exist.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "kvm_emulate.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+static struct kvmi_step *kvmi_step(struct kvm_vcpu *vcpu)
+{
+	return &vcpu->introspection->arch.step;
+}
+
+/*
+ * KVM must not inject interrupts. With APICv and AVIC the hardware would, so that
+ * these are switched off for the VM meanwhile.
+ */
+static void kvmi_step_block_interrupts(struct kvm_vcpu *vcpu, bool block)
+{
+	vcpu->guest_debug = block ? KVM_GUESTDBG_BLOCKIRQ : 0;
+	kvm_arch_vcpu_guestdbg_update_apicv_inhibit(vcpu->kvm);
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+}
+
+static void kvmi_step_set(struct kvm_vcpu *vcpu, bool on)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (step->on == on)
+		return;
+
+	step->on = on;
+	step->begun = false;
+	if (on) {
+		kvmi_arch_watch(vcpu);
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	} else {
+		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
+	}
+	/* Only what was set here: the session may have ended before the VMM debugs. */
+	if (on || vcpu->guest_debug == KVM_GUESTDBG_BLOCKIRQ)
+		kvmi_step_block_interrupts(vcpu, on);
+}
+
+int kvmi_cmd_vcpu_control_singlestep(struct kvmi_call *call)
+{
+	const struct kvmi_vcpu_control_singlestep *req = call->req;
+	struct kvm_vcpu *vcpu = call->vcpu;
+
+	if (req->enable > 1)
+		return -KVM_EINVAL;
+	if (!kvmi_event_allowed(call->kvm->introspection,
+				KVMI_VCPU_EVENT_SINGLESTEP))
+		return -KVM_EPERM;
+	if (!kvm_x86_ops.kvmi_ops->can_step())
+		return -KVM_EOPNOTSUPP;
+	if (req->enable && vcpu->guest_debug & KVM_GUESTDBG_ENABLE)
+		return -KVM_EBUSY;
+
+	kvmi_step_set(vcpu, req->enable);
+	return 0;
+}
+
+void kvmi_step_reset(struct kvm_vcpu *vcpu)
+{
+	kvmi_step_set(vcpu, false);
+}
+
+/*
+ * True if the step under way is over. Called in the run loop. The event under way is
+ * delivered when KVM has nothing to inject again.
+ */
+static bool kvmi_step_is_over(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (step->trapped || is_guest_mode(vcpu))
+		return true;
+	if (step->delivers)
+		return !kvm_is_exception_pending(vcpu) &&
+		       !kvm_event_needs_reinjection(vcpu);
+	return kvm_rip_read(vcpu) != step->rip;
+}
+
+/* True if a SINGLESTEP event is due, with its @data filled in. */
+bool kvmi_step_event(struct kvm_vcpu *vcpu,
+		     struct kvmi_vcpu_event_singlestep *data)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (!step->begun)
+		return false;
+
+	kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
+	if (!kvmi_step_is_over(vcpu))
+		return false;
+
+	step->begun = false;
+	*data = (struct kvmi_vcpu_event_singlestep) {
+		.failed = is_guest_mode(vcpu),
+	};
+	return true;
+}
+
+/* Those of three bytes are of no interest. */
+static u16 kvmi_opcode(const struct x86_emulate_ctxt *ctxt)
+{
+	switch (ctxt->opcode_len) {
+	case 1:
+		return ctxt->b;
+	case 2:
+		return KVMI_OPCODE_0F | ctxt->b;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * What KVM's emulator has to carry out. The first group would leave KVM in a
+ * fastpath, which enters the guest again without a look at the step; the second
+ * reads TF or delays the trap.
+ */
+static bool kvmi_step_by_emulation(const struct x86_emulate_ctxt *ctxt)
+{
+	switch (kvmi_opcode(ctxt)) {
+	case 0xf4:		/* hlt */
+	case KVMI_OPCODE_0F | 0x08:	/* invd */
+	case KVMI_OPCODE_0F | 0x30:	/* wrmsr */
+		return true;
+	case 0x17:		/* pop ss */
+	case 0x9c:		/* pushf */
+	case 0x9d:		/* popf */
+	case KVMI_OPCODE_0F | 0x05:	/* syscall */
+		return kvm_x86_ops.kvmi_ops->step_is_visible;
+	case 0x8e:		/* mov ss */
+		return kvm_x86_ops.kvmi_ops->step_is_visible &&
+		       ((ctxt->modrm >> 3) & 7) == VCPU_SREG_SS;
+	default:
+		return false;
+	}
+}
+
+/* INT n pushes TF and clears it before the trap: delivered like any other event. */
+static bool kvmi_step_queue_int(struct kvm_vcpu *vcpu,
+				const struct x86_emulate_ctxt *ctxt)
+{
+	if (kvmi_opcode(ctxt) != 0xcd ||
+	    !kvm_x86_ops.kvmi_ops->step_is_visible ||
+	    kvm_get_rflags(vcpu) & X86_EFLAGS_VM)
+		return false;
+
+	kvm_queue_interrupt(vcpu, ctxt->src.val & 0xff, true);
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+	return true;
+}
+
+/*
+ * In the run loop, when the guest is to be entered next. Returns KVMI_PASS to enter
+ * it, or what an exit handler returns if the instruction has been carried out.
+ */
+int kvmi_step_start(struct kvm_vcpu *vcpu)
+{
+	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (likely(!step->on) || is_guest_mode(vcpu) ||
+	    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE)
+		return KVMI_PASS;
+
+	if (!step->begun) {
+		step->begun = true;
+		step->trapped = false;
+		step->delivers = false;
+		step->rip = kvm_rip_read(vcpu);
+	}
+
+	step->opcode = 0;
+	if (kvm_is_exception_pending(vcpu) || kvm_event_needs_reinjection(vcpu)) {
+		step->delivers = true;
+		return KVMI_PASS;
+	}
+	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK)
+		return KVMI_PASS;
+
+	if (kvmi_step_queue_int(vcpu, ctxt)) {
+		step->delivers = true;
+		return KVMI_PASS;
+	}
+	if (kvmi_step_by_emulation(ctxt)) {
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		return kvm_emulate_instruction(vcpu, 0);
+	}
+	step->opcode = kvmi_opcode(ctxt);
+	return KVMI_PASS;
+}
+
+/*
+ * Before VM-Enter. A fastpath may have carried out the instruction without coming by
+ * the run loop.
+ */
+void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (!step->on)
+		return;
+
+	if (is_guest_mode(vcpu)) {
+		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
+		if (step->begun)
+			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		return;
+	}
+	if (!step->begun ||
+	    (!step->delivers && kvm_rip_read(vcpu) != step->rip))
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	else
+		kvm_x86_ops.kvmi_ops->step_arm(vcpu);
+}
+
+/* At each exit of a vCPU that steps; @trapped: the hardware stopped it. */
+void kvmi_step_exit(struct kvm_vcpu *vcpu, bool trapped)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (trapped)
+		step->trapped = true;
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+}
+EXPORT_SYMBOL_GPL(kvmi_step_exit);
