@@ -71,6 +71,8 @@ int cli_usage(const struct cli_command *command);
 /* connect.c */
 int cli_connect(struct cli *cli);
 int cli_disconnect(struct cli *cli);
+/* After the connection was lost. 0 or -errno; nothing is said. */
+int cli_reconnect(struct cli *cli, int timeout);
 bool cli_signalled(struct cli *cli);
 
 /* parse.c: on failure they say why and return CLI_USAGE. */

@@ -108,6 +108,29 @@ int cli_connect(struct cli *cli)
 	return r;
 }
 
+int cli_reconnect(struct cli *cli, int timeout)
+{
+	struct kvmintro_accept_options options = {
+		.size = sizeof(options),
+		.accept_timeout = timeout,
+	};
+	uint8_t hash[KVMINTRO_HASH_SIZE];
+	int r;
+
+	kvmintro_close(cli->k);
+	if (cli->how == HOW_ATTACH)
+		return kvmintro_attach(cli->k, &cli->attach);
+	if (cli->key_file) {
+		if (read_key(cli->key_file, hash))
+			return -EINVAL;
+		options.key_hash = hash;
+	}
+	do {
+		r = kvmintro_accept(cli->k, cli->listen_fd, &options);
+	} while (r == -ECANCELED && cli_signalled(cli));
+	return r;
+}
+
 int cli_disconnect(struct cli *cli)
 {
 	int r = CLI_OK;

@@ -73,12 +73,30 @@ static int time_left(const struct follow *f)
 	return left > 0 ? left : 0;
 }
 
+void follow_shield(struct follow *f)
+{
+	f->shielded = true;
+	kvmintro_set_cancel_fd(f->cli->k, -1);
+}
+
+/* A signal ends this even while commands are shielded from it. */
+static int wait_event(struct follow *f, int timeout, struct kvmintro_event *ev)
+{
+	int r;
+
+	kvmintro_set_cancel_fd(f->cli->k, f->cli->signal_fd);
+	r = kvmintro_wait_event(f->cli->k, timeout, ev);
+	if (f->shielded)
+		kvmintro_set_cancel_fd(f->cli->k, -1);
+	return r;
+}
+
 int follow_wait(struct follow *f, int timeout, struct kvmintro_event *ev)
 {
 	int r;
 
 	do {
-		r = kvmintro_wait_event(f->cli->k, timeout, ev);
+		r = wait_event(f, timeout, ev);
 		if (r == -ECANCELED)
 			f->stop |= cli_signalled(f->cli);
 	} while (r == -ECANCELED);
@@ -87,12 +105,12 @@ int follow_wait(struct follow *f, int timeout, struct kvmintro_event *ev)
 
 int follow_next(struct follow *f, struct kvmintro_event *ev)
 {
-	int r = kvmintro_wait_event(f->cli->k, 0, ev);
+	int r = wait_event(f, 0, ev);
 
 	if (!r) {
 		/* Nothing to do: let readers see what there is. */
 		fflush(stdout);
-		r = kvmintro_wait_event(f->cli->k, time_left(f), ev);
+		r = wait_event(f, time_left(f), ev);
 	}
 	if (r != -ECANCELED)
 		return r;
@@ -113,4 +131,6 @@ void follow_finish(struct follow *f)
 {
 	if (kvmintro_fd(f->cli->k) >= 0)
 		kvmintro_control_vm_event(f->cli->k, KVMI_VM_EVENT_UNHOOK, false);
+	f->shielded = false;
+	kvmintro_set_cancel_fd(f->cli->k, f->cli->signal_fd);
 }

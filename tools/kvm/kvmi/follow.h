@@ -21,6 +21,7 @@ struct follow {
 	uint64_t done;
 	/* A signal came, or the VMM asked the tool to leave. */
 	bool stop;
+	bool shielded;
 };
 
 #define FOLLOW_OPTIONS                                  \
@@ -40,8 +41,11 @@ bool follow_ended(struct follow *f);
 int follow_next(struct follow *f, struct kvmintro_event *ev);
 /* As kvmintro_wait_event() for events that must come; a signal only sets @stop. */
 int follow_wait(struct follow *f, int timeout, struct kvmintro_event *ev);
+/* From now on a signal ends no command, only the wait for events. */
+void follow_shield(struct follow *f);
 /* Take UNHOOK; true if it was that. */
 bool follow_unhook(struct follow *f, const struct kvmintro_event *ev);
+/* Undo follow_connect() and follow_shield(). */
 void follow_finish(struct follow *f);
 
 #endif

@@ -119,10 +119,11 @@ static int follow(struct trace *t)
 static int stop(struct trace *t)
 {
 	struct kvmintro_event ev;
-	int create = switch_create(t, false);
-	int off = switch_all(t, false);
-	int r = 0;
+	int create, off, r = 0;
 
+	follow_shield(&t->f);
+	create = switch_create(t, false);
+	off = switch_all(t, false);
 	while (r >= 0 && kvmintro_pending_events(t->f.cli->k)) {
 		r = kvmintro_wait_event(t->f.cli->k, 0, &ev);
 		if (r > 0)

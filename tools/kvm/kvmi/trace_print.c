@@ -4,8 +4,6 @@
 
 #include "trace.h"
 
-typedef unsigned long long ull;
-
 /* What an event of a kind that the tool has not asked for is called. */
 static const char *kind_of(const struct kvmintro_event *ev)
 {
@@ -66,7 +64,7 @@ void trace_label(uint8_t event, uint64_t key, char *text, size_t size)
 
 static void print_change(uint64_t old, uint64_t new)
 {
-	printf(" %016llx -> %016llx", (ull)old, (ull)new);
+	printf(" %016llx -> %016llx", (unsigned long long)old, (unsigned long long)new);
 }
 
 static void print_data(const struct kvmintro_event *ev)
@@ -85,7 +83,7 @@ static void print_data(const struct kvmintro_event *ev)
 		print_change(ev->data.xsetbv.old_value, ev->data.xsetbv.new_value);
 		break;
 	case KVMI_VCPU_EVENT_BREAKPOINT:
-		printf(" gpa %llx length %u", (ull)ev->data.breakpoint.gpa,
+		printf(" gpa %llx length %u", (unsigned long long)ev->data.breakpoint.gpa,
 		       ev->data.breakpoint.insn_len);
 		break;
 	case KVMI_VCPU_EVENT_HYPERCALL:

@@ -9,8 +9,6 @@
 /* The low bits of CR3 are flags or a PCID: the rest names the page tables. */
 #define CR3_TABLE(value) ((value) & ~0xfffULL)
 
-typedef unsigned long long ull;
-
 int stats_init(struct trace_stats *s, uint32_t vcpus)
 {
 	*s = (struct trace_stats){ .vcpus = vcpus };
@@ -76,11 +74,11 @@ static void print_kind(const struct trace_stats *s, uint8_t event)
 	size_t i;
 
 	if (!s->keys[event].count && s->by_kind[event])
-		printf("  %-7s %llu\n", trace_kind(event), (ull)s->by_kind[event]);
+		printf("  %-7s %llu\n", trace_kind(event), (unsigned long long)s->by_kind[event]);
 	entries = tally_by_value(&s->keys[event]);
 	for (i = 0; entries && i < s->keys[event].count; i++) {
 		trace_label(event, entries[i].value, label, sizeof(label));
-		printf("  %-7s %llu\n", label, (ull)entries[i].times);
+		printf("  %-7s %llu\n", label, (unsigned long long)entries[i].times);
 	}
 	free(entries);
 }
@@ -90,12 +88,12 @@ void stats_print(const struct trace_stats *s, double seconds)
 	struct tally_entry *entries;
 	size_t i;
 
-	printf("%llu events in %.1f s (%.1f/s)\n", (ull)s->events, seconds,
+	printf("%llu events in %.1f s (%.1f/s)\n", (unsigned long long)s->events, seconds,
 	       seconds > 0 ? s->events / seconds : 0);
 	for (i = 0; i < KVMI_NUM_EVENTS; i++)
 		print_kind(s, i);
 	for (i = 0; i < s->vcpus; i++)
-		printf("  vCPU %-3zu %llu\n", i, (ull)s->by_vcpu[i]);
+		printf("  vCPU %-3zu %llu\n", i, (unsigned long long)s->by_vcpu[i]);
 
 	entries = tally_by_value(&s->cr3);
 	if (entries && s->cr3.count)
@@ -104,8 +102,8 @@ void stats_print(const struct trace_stats *s, double seconds)
 	if (entries)
 		tally_sort_by_times(entries, s->cr3.count);
 	for (i = 0; entries && i < s->cr3.count; i++)
-		printf("  %016llx %llu\n", (ull)entries[i].value,
-		       (ull)entries[i].times);
+		printf("  %016llx %llu\n", (unsigned long long)entries[i].value,
+		       (unsigned long long)entries[i].times);
 	free(entries);
 }
 
@@ -170,7 +168,7 @@ struct json_object *stats_json(const struct trace_stats *s, double seconds)
 	add_count(o, "address_spaces", count_tables(entries, s->cr3.count));
 	tally_sort_by_times(entries, s->cr3.count);
 	for (i = 0; i < s->cr3.count; i++) {
-		snprintf(key, sizeof(key), "0x%llx", (ull)entries[i].value);
+		snprintf(key, sizeof(key), "0x%llx", (unsigned long long)entries[i].value);
 		add_count(part, key, entries[i].times);
 	}
 	free(entries);

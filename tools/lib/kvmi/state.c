@@ -72,7 +72,8 @@ int kvmintro_set_xsave(struct kvmintro *k, uint16_t vcpu, const void *state,
 	r = COMMAND(k, KVMI_VCPU_SET_XSAVE, VCPU(vcpu), .tail = state,
 		    .tail_size = size);
 	if (r == -EINVAL)
-		return kvmintro__fail(k, r, "the extended state has parts that this guest lacks or a reserved bit in MXCSR, or there is no vCPU %u",
+		return kvmintro__fail(k, r,
+				      "the extended state has parts that this guest lacks or a reserved bit in MXCSR, or there is no vCPU %u",
 				      vcpu);
 	return r;
 }

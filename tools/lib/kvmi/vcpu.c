@@ -51,7 +51,8 @@ int kvmintro_control_msr(struct kvmintro *k, uint16_t vcpu, uint32_t msr,
 	int r = COMMAND(k, KVMI_VCPU_CONTROL_MSR, VCPU(vcpu), BODY(body));
 
 	if (r == -EINVAL)
-		return kvmintro__fail(k, r, "MSR %#x cannot be watched (0 to 0x1fff and 0xc0000000 to 0xc0001fff can, but for the local APIC's: 0x6e0, 0x800 to 0x8ff), or there is no vCPU %u",
+		return kvmintro__fail(k, r,
+				      "MSR %#x cannot be watched (0 to 0x1fff and 0xc0000000 to 0xc0001fff can, but for the local APIC's: 0x6e0, 0x800 to 0x8ff), or there is no vCPU %u",
 				      msr, vcpu);
 	return r;
 }

@@ -75,6 +75,8 @@ json=() played=()
 . "$HERE/commands.sh"
 # shellcheck disable=SC1091
 . "$HERE/trace.sh"
+# shellcheck disable=SC1091
+. "$HERE/debug.sh"
 
 echo "1..$count"
 [ $failed = 0 ]

@@ -40,6 +40,41 @@ vm 1 "write: a hole" 'no writable memory' write 0x10000 00
 printf 'write 0x1fff --input f # comment\n\n read 0x1fff 15\n' >b
 vm 0 "write --input, and a batch" 'cross the page' batch b
 vm 0 "write --virtual" '^wrote 1' write 0xffff800000000000 ff --virtual
+head -c 4096 /dev/zero | tr '\0' '\1' >x
+vm 0 "xsave" '^vCPU 1 xcr0 0+7 xstate_bv 0+$' xsave --vcpu 1
+expect "xsave: all of it" all '^0000000000000ff0  00 00'
+
+vm 0 "xsave --output" "" xsave --output e
+expect "xsave --output: 4096 bytes" [ "$(wc -c <e)" = 4096 ]
+{ head -c 24 x; head -c 488 e; head -c 88 x; } >f
+printf 'xsave --input f\nxsave -o g\n' >b
+vm 0 "xsave --input" '^loaded 600 bytes into vCPU 0$' batch b
+expect "xsave: what was loaded, then zeros" cmp <(cat f; head -c 3496 e) g
+vm 1 "xsave --input: refused" 'MXCSR' xsave --input x
+head -c 575 x >f
+missing "576 to 4096" listen s xsave --input f
+cat x x >f
+missing "576 to 4096" listen s xsave --input f
+missing "none: No such" listen s xsave --input none
+vm 1 "xsave --output: no directory" 'No such' xsave --output none/f
+vm 1 "xsave: no such vCPU" 'no such vCPU' xsave --vcpu 2
+played=(short=16)
+vm 1 "xsave: a short reply" 'sent 4095 bytes of 4096' xsave
+played=(short=37)
+vm 1 "xsave: a short reply to GET_XCR" 'VCPU_GET_XCR: .* 7 bytes of 8' xsave
+played=(short=15)
+vm 1 "cpuid: a short reply" 'sent 15 bytes of 16' cpuid 1
+played=()
+
+vm 0 "cpuid" '^0x00000000 0x00: eax 00000007 ebx 756e6547 ecx 00000000 edx 00000000$' cpuid
+expect "cpuid: all leaves" [ "$(wc -l <out)" = 6 ]
+vm 0 "cpuid LEAF" '^0x00000007 0x01: eax 00000010' cpuid 7
+expect "cpuid: both indices" [ "$(wc -l <out)" = 2 ]
+vm 0 "cpuid LEAF INDEX" '^0x00000007 0x01: eax 00000010' cpuid 7 1 --vcpu 1
+expect "cpuid: only that" [ "$(wc -l <out)" = 1 ]
+vm 1 "cpuid: no such leaf" 'no leaf 0x7 with index 2' cpuid 7 2
+vm 1 "cpuid: no such vCPU" 'no such vCPU' cpuid --vcpu 2
+
 vm 0 "translate" '^0xffff800000001234 -> 0x1234$' translate 0xffff800000001234
 vm 1 "translate: not mapped" 'not mapped' translate 0
 
@@ -80,6 +115,12 @@ json=(--json)
 cat >b <<'B'
 info
 regs --msr 0x10
+xsave
+xsave --input e
+cpuid 1
+inject pf
+step 2
+break 0xffff800000008000 --count 1
 read 0x2ffc 15
 write 0 0102
 translate 0xffff800000000000
@@ -90,7 +131,7 @@ B
 vm 0 "--json for every command" '"address_spaces":3' batch b
 expect "--json: every line is a document" python3 -c '
 import json
-assert len([json.loads(line) for line in open("out")]) >= 14'
+assert len([json.loads(line) for line in open("out")]) >= 21'
 expect "--json: values" all '"name":"fake \\"vm\\""' '"data":"6163726f7373207468652070616765"' \
 	'"gpa":"0x0"' '"commands":\{.*"VM_GET_INFO":"allowed"'
 json=()

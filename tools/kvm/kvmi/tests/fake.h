@@ -50,8 +50,11 @@ extern struct fake_options {
 	bool deny, no_errors, no_step, endless, unhook, other_trap;
 	/* Send this much too little in replies to this command. */
 	unsigned int short_id;
-	/* Drop the connection with the Nth write to memory, and connect again. */
-	unsigned int drop;
+	/*
+	 * Drop the connection after the Nth write to memory, or without answering it.
+	 * Connect again in the latter case, and if there is a breakpoint in memory.
+	 */
+	unsigned int drop, mute;
 } options;
 
 /* fake_wire.c */

@@ -9,7 +9,7 @@
  *
  * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
  * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
- * wins over an exception), short=ID, drop=N.
+ * wins over an exception), short=ID, drop=N, mute=N.
  */
 #include <errno.h>
 #include <poll.h>
@@ -82,7 +82,10 @@ static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 		return reply(hdr, at[0] + at[1] > MEMORY ? -KVM_ENOENT : 0,
 			     memory + at[0], at[1]);
 	case KVMI_VM_WRITE_PHYSICAL:
-		writes++;
+		if (++writes == options.mute) {
+			write_memory(at, p + 16);
+			return;
+		}
 		return reply(hdr, write_memory(at, p + 16), NULL, 0);
 	default:
 		return reply(hdr, -KVM_ENOSYS, NULL, 0);
@@ -261,6 +264,12 @@ static bool serve(void)
 	return true;
 }
 
+static bool dropped(void)
+{
+	return (options.drop && writes == options.drop) ||
+	       (options.mute && writes == options.mute);
+}
+
 static void serve_all(void)
 {
 	struct pollfd p = { .events = POLLIN, .fd = fd };
@@ -273,7 +282,7 @@ static void serve_all(void)
 			busy |= guest_run(i);
 		if (poll(&p, 1, busy ? 0 : -1) > 0 && !serve())
 			return;
-		if (options.drop && writes >= options.drop)
+		if (dropped())
 			return;
 	}
 }
@@ -306,6 +315,7 @@ static int parse(const char *option)
 			return *flags[i].flag = true;
 	}
 	return sscanf(option, "short=%u", &options.short_id) == 1 ||
+	       sscanf(option, "mute=%u", &options.mute) == 1 ||
 	       sscanf(option, "drop=%u", &options.drop) == 1;
 }
 
@@ -323,9 +333,10 @@ int main(int argc, char **argv)
 	guest_init();
 	handshake(argv[1]);
 	serve_all();
-	if (options.drop && writes >= options.drop) {
-		options.drop = 0;
+	if (dropped())
 		guest_forget();
+	if (dropped() && (options.mute || memory[PROGRAM] == INT3)) {
+		options = (struct fake_options){ 0 };
 		handshake(argv[1]);
 		serve_all();
 	}

@@ -4,7 +4,8 @@
 # Sourced by cli.sh: help, and arguments that are wrong.
 
 good=0
-for command in info regs read write translate pause resume trace batch; do
+for command in info regs xsave cpuid read write translate pause resume trace step \
+	break inject batch; do
 	run help $command
 	[ "$status" = 0 ] && grep -q "^usage: kvmi .*$command" out || good=1
 	cp out first
@@ -76,6 +77,30 @@ usage "name at least one" listen s trace --msr ','
 usage "--msr" listen s trace --msr 0x100000000
 usage "at most 256" listen s trace --msr "$(seq -s, 0 256)"
 usage "usage: kvmi" listen s trace 1
+usage "usage: kvmi" listen s step
+usage "usage: kvmi" listen s step 1 2
+usage "N: 'x' is no number" listen s step x
+usage "0 instructions" listen s step 0
+usage "--vcpu" listen s step 1 --vcpu x
+usage "unrecognized option" listen s step 1 --summary
+usage "usage: kvmi" listen s break
+usage "usage: kvmi" listen s break 1 2
+usage "ADDRESS" listen s break entry
+usage "no number of seconds" listen s break 1 --duration x
+usage "usage: kvmi" listen s inject
+usage "usage: kvmi" listen s inject gp 1
+usage "no exception 'xx'" listen s inject xx
+usage "is more than 31" listen s inject 32
+usage "which is no exception" listen s inject 2
+usage "vector 6 has none" listen s inject ud --error-code 0
+usage "--error-code" listen s inject gp --error-code 0x100000000
+usage "only a page fault" listen s inject gp --address 0
+usage "usage: kvmi" listen s xsave 1
+usage "usage: kvmi" listen s xsave --input a --output b
+usage "--vcpu" listen s xsave --vcpu -1
+usage "usage: kvmi" listen s cpuid 1 2 3
+usage "LEAF" listen s cpuid x
+usage "INDEX" listen s cpuid 1 0x100000000
 usage "usage: kvmi" listen s batch
 
 # Not usage: what the arguments name is not there. Exit status 1.
