@@ -20,7 +20,7 @@ if [ ! -x "$QEMU" ]; then
 	    "which loses a guest's INT3 under SVM"
 fi
 
-smp=${SMP:-2}
+smp=${SMP:-2} tsc=
 if [ "$ACCEL" = kvm ]; then
 	machine=(-accel kvm -cpu host)
 elif [ -n "${ICOUNT:-}" ]; then
@@ -30,12 +30,18 @@ elif [ -n "${ICOUNT:-}" ]; then
 	smp=1
 else
 	machine=(-accel 'tcg,thread=multi' -cpu 'EPYC-Milan,+svm,+npt,+invtsc')
+	# The TSC is this machine's. L1 measures its frequency, and is wrong by a factor
+	# when its thread has to wait meanwhile; then all its times are. In a VM without
+	# frequency scaling it is known.
+	tsc=$(awk -F: '/^flags/ && / hypervisor/ && ! / aperfmperf/ { vm = 1 }
+		/^cpu MHz/ { khz = $2 * 1000 }
+		END { if (vm && khz) printf "tsc_early_khz=%d", khz }' /proc/cpuinfo)
 fi
 
 exec timeout --foreground -k 5 "$LIMIT" "$QEMU" -M q35 "${machine[@]}" \
 	-smp "$smp" -m "${MEM:-2048}" -nodefaults -display none -vga none -no-reboot \
 	-kernel "$KERNEL" -initrd "$INITRD" \
-	-append "console=ttyS0,115200 panic=-1 oops=panic kvm.introspection=1 kvmi.root=9p ${APPEND:-}" \
+	-append "console=ttyS0,115200 panic=-1 oops=panic kvm.introspection=1 kvmi.root=9p $tsc ${APPEND:-}" \
 	-serial "file:$LOGDIR/console.log" \
 	-serial "file:$LOGDIR/out" \
 	-serial "file:$LOGDIR/results" \
