@@ -9,6 +9,9 @@
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
+/* Of an interruption information: INT3 is of a type for which KVM has no test. */
+#define VMX_INTR_VECTOR	(INTR_INFO_VALID_MASK | INTR_INFO_VECTOR_MASK)
+
 /* Instruction information of descriptor table exits. */
 #define VMX_DESC_INSN(info)		(((info) >> 28) & 3)
 #define VMX_DESC_SECOND			BIT(0)	/* IDTR or TR */
@@ -228,8 +231,10 @@ static int vmx_kvmi_handle_desc(struct kvm_vcpu *vcpu, u8 first, u8 second)
 
 static int vmx_kvmi_handle_exception(struct kvm_vcpu *vcpu)
 {
+	u32 vector = INTR_INFO_VALID_MASK | BP_VECTOR;
+
 	/* Without the intercept of introspection, it is the VMM that debugs. */
-	if (!is_breakpoint(vmx_get_intr_info(vcpu)) ||
+	if ((vmx_get_intr_info(vcpu) & VMX_INTR_VECTOR) != vector ||
 	    vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		return KVMI_PASS;
 
