@@ -23,6 +23,9 @@ int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call)
 	struct kvm_vcpu *vcpu = call->vcpu;
 	struct kvmi_injection *injection = &vcpu->introspection->arch.injection;
 
+	/* Cut off, it would be a division by zero. */
+	if (call->req_size < sizeof(*req))
+		return -KVM_EINVAL;
 	if (req->nr > 31 || !(BIT(req->nr) & KVMI_EXCEPTIONS))
 		return -KVM_EINVAL;
 	if (!kvmi_event_allowed(call->kvm->introspection, KVMI_VCPU_EVENT_TRAP))

@@ -277,8 +277,8 @@ struct kvmi_vcpu_event_xsetbv {
  * instruction. KVMI_VCPU_EVENT_TRAP then tells what was delivered: it is another
  * event if one was on its way already.
  *
- * Errors: -KVM_EINVAL for any other vector, -KVM_EPERM if the VMM did not allow
- * the TRAP event, -KVM_EBUSY if that event of an earlier exception has not been
+ * Errors: -KVM_EINVAL for any other vector and if the message is too short,
+ * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event of an earlier exception has not been
  * sent yet, -KVM_EOPNOTSUPP if the vCPU waits to be started or runs a nested
  * guest.
  */

@@ -68,7 +68,7 @@ KVMI_TEST(kvmi_cmd_response, bad_arguments, guest_spin)
 {
 	static const struct kvmi_vm_control_cmd_response bad[] = {
 		{ .enable = 2 }, { .enable = 255, .now = 1 }, { .now = 2 }, { .now = 255 },
-		{ .enable = 1, .now = 1, .flags = 1 }, { .now = 1, .flags = 0x80 },
+		{ .enable = 1, .now = 1, .flags = 2 }, { .now = 1, .flags = 0x81 },
 	};
 
 	for (int i = 0; i < ARRAY_SIZE(bad); i++)

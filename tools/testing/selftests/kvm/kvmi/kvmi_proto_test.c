@@ -15,6 +15,7 @@ struct row {
 	__u16 min;		/* a shorter message is -KVM_EINVAL */
 	__u16 reply;		/* bytes after the error code */
 	__u64 pad;		/* bit n: byte n of the structure is padding */
+	bool exact;		/* a longer message is -KVM_EINVAL */
 	int err;		/* of the body below */
 	__u8 body[MAX_BODY];
 };
@@ -30,7 +31,7 @@ static const struct row rows[] = {
 	{ KVMI_VM_QUERY_PHYSICAL, .size = 8, .reply = sizeof(struct kvmi_vm_query_physical_reply),
 	  .body = { 1 } },
 	{ KVMI_VM_CONTROL_EVENTS, .size = 8, .pad = BYTES(3, 7), .body = { 0, 0, 0 } },
-	{ KVMI_VM_CONTROL_CMD_RESPONSE, .size = 8, .pad = BYTES(2, 7), .body = { 1, 1 } },
+	{ KVMI_VM_CONTROL_CMD_RESPONSE, .size = 8, .pad = BYTES(3, 7), .body = { 1, 1 } },
 	{ KVMI_VM_READ_PHYSICAL, .size = 16, .reply = 2, .body = { [1] = 0x10, [8] = 2 } },
 	{ KVMI_VM_WRITE_PHYSICAL, .size = 18, .body = { [1] = 0x10, [8] = 2 } },
 	{ KVMI_VCPU_GET_INFO, true, .reply = sizeof(struct kvmi_vcpu_get_info_reply) },
@@ -38,6 +39,11 @@ static const struct row rows[] = {
 	{ KVMI_VCPU_CONTROL_EVENTS, true, .size = 8, .pad = BYTES(3, 7),
 	  .body = { KVMI_VCPU_EVENT_CR, 0, 1 } },
 	{ KVMI_VCPU_CONTROL_CR, true, .size = 8, .pad = BYTES(1, 3), .body = { 0, [4] = 3 } },
+	{ KVMI_VCPU_CONTROL_MSR, true, .size = 8, .pad = BYTES(1, 3), .body = { 0, [4] = 0x74, 1 } },
+	{ KVMI_VCPU_CONTROL_SINGLESTEP, true, .size = 8, .pad = BYTES(1, 7), .body = { 0 } },
+	/* An NMI is no exception. What can be injected has tests of its own. */
+	{ KVMI_VCPU_INJECT_EXCEPTION, true, .size = 16, .min = 16, .pad = BYTES(1, 3), .err = -KVM_EINVAL,
+	  .body = { 2 } },
 	{ KVMI_VCPU_GET_REGISTERS, true, .size = 8, .pad = BYTES(2, 7),
 	  .reply = sizeof(struct kvmi_vcpu_get_registers_reply) },
 	{ KVMI_VCPU_SET_REGISTERS, true, .size = sizeof(struct kvm_regs),
@@ -46,6 +52,13 @@ static const struct row rows[] = {
 	  .body = { 1 } },
 	{ KVMI_VCPU_TRANSLATE_GVA, true, .size = 8,
 	  .reply = sizeof(struct kvmi_vcpu_translate_gva_reply), .body = { [1] = 0x20 } },
+	{ KVMI_VCPU_GET_MTRR_TYPE, true, .size = 8,
+	  .reply = sizeof(struct kvmi_vcpu_get_mtrr_type_reply), .body = { [1] = 0x20 } },
+	{ KVMI_VCPU_GET_XCR, true, .size = 8, .pad = BYTES(1, 7),
+	  .reply = sizeof(struct kvmi_vcpu_get_xcr_reply) },
+	{ KVMI_VCPU_GET_XSAVE, true, .reply = sizeof(struct kvmi_vcpu_xsave) },
+	/* All zeros: every part of the state is reset. */
+	{ KVMI_VCPU_SET_XSAVE, true, .size = sizeof(struct kvmi_vcpu_xsave), .exact = true },
 };
 
 #define for_each_row(r)	for (const struct row *r = rows; r < rows + ARRAY_SIZE(rows); r++)
@@ -69,7 +82,7 @@ static void build(struct cmd *c, const struct row *r)
 /* Send it and return the reply's error code. */
 static int issue(struct kvmi_test *t, const struct cmd *c, size_t reply)
 {
-	__u8 data[sizeof(struct kvmi_vcpu_get_registers_reply)];
+	__u8 data[KVMI_XSAVE_SIZE];
 	struct kvmi_event_msg ev;
 	int err;
 
@@ -201,7 +214,8 @@ KVMI_TEST(kvmi_proto, short_message, guest_spin)
 	kvmi_run(t, 0);
 	for_each_row(r) {
 		build(&c, r);
-		for (n = 0; n < c.hdr + r->size; n++) {
+		/* Not each of the 4096 sizes of an extended state. */
+		for (n = 0; n < c.hdr + r->size; n += n < 256 ? 1 : 255) {
 			build(&c, r);
 			memset(c.data + n, 0, sizeof(c.data) - n);
 			c.size = n;
@@ -238,7 +252,7 @@ KVMI_TEST(kvmi_proto, surplus_is_ignored, guest_spin)
 			build(&c, r);
 			memset(c.data + c.size, 0xff, sizeof(c.data) - c.size);
 			c.size = i < ARRAY_SIZE(more) ? c.size + more[i] : sizeof(c.data);
-			TEST_ASSERT(issue(t, &c, r->reply) == r->err,
+			TEST_ASSERT(issue(t, &c, r->reply) == (r->exact ? -KVM_EINVAL : r->err),
 				    "command %u with surplus, %zu bytes", r->id, c.size);
 		}
 	}
