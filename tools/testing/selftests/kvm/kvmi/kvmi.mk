@@ -3,6 +3,7 @@
 # VM introspection tests; included by ../Makefile. Each is one program of TAP
 # cases, kvmi_bench prints figures and is not run by `make run_tests`.
 
+LIBKVM_x86_64 += kvmi/kvmi_test_insn.c
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 

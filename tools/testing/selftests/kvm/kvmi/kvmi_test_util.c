@@ -239,9 +239,21 @@ void kvmi_next_event(struct kvmi_tool *tool, struct kvmi_event_msg *ev)
 	memmove(tool->events, tool->events + 1, --tool->nr_events * sizeof(*ev));
 }
 
+/* An event's own data on the wire: their size, and where padding begins and ends. */
+static const struct { __u8 size, pad, pad_end; } event_data[KVMI_NUM_EVENTS] = {
+	[KVMI_VCPU_EVENT_CR]		= { 24, 2, 8 },
+	[KVMI_VCPU_EVENT_MSR]		= { 24, 4, 8 },
+	[KVMI_VCPU_EVENT_XSETBV]	= { 24, 1, 8 },
+	[KVMI_VCPU_EVENT_BREAKPOINT]	= { 16, 9, 16 },
+	[KVMI_VCPU_EVENT_TRAP]		= { 16, 1, 4 },
+	[KVMI_VCPU_EVENT_DESCRIPTOR]	= { 8, 2, 8 },
+	[KVMI_VCPU_EVENT_SINGLESTEP]	= { 8, 1, 8 },
+	[KVMI_VM_EVENT_CMD_ERROR]	= { 16, 10, 16 },
+	[KVMI_VCPU_EVENT_CPUID]		= { 16, 9, 16 },
+};
+
 void kvmi_expect_event(struct kvmi_tool *tool, __u16 vcpu, __u8 id, struct kvmi_event_msg *ev)
 {
-	size_t specific = id == KVMI_VCPU_EVENT_CR ? sizeof(struct kvmi_vcpu_event_cr) : 0;
 	bool of_vm = id == KVMI_VM_EVENT_UNHOOK || id == KVMI_VM_EVENT_CMD_ERROR;
 	const __u8 *b;
 
@@ -250,7 +262,7 @@ void kvmi_expect_event(struct kvmi_tool *tool, __u16 vcpu, __u8 id, struct kvmi_
 		    "event %u of vCPU %u, expected event %u of vCPU %u",
 		    ev->ev.event, ev->ev.vcpu, id, vcpu);
 	TEST_ASSERT_EQ(ev->ev.size, sizeof(ev->ev));
-	TEST_ASSERT_EQ(ev->hdr.size, sizeof(ev->ev) + specific);
+	TEST_ASSERT_EQ(ev->hdr.size, sizeof(ev->ev) + event_data[id].size);
 	TEST_ASSERT(!ev->ev.padding[0] && !ev->ev.padding[1] && !ev->ev.padding[2] &&
 		    !ev->ev.arch.padding1 && !ev->ev.arch.padding2, "padding in event %u", id);
 	TEST_ASSERT_EQ(ev->ev.arch.view, 0);
@@ -261,9 +273,8 @@ void kvmi_expect_event(struct kvmi_tool *tool, __u16 vcpu, __u8 id, struct kvmi_
 		TEST_ASSERT(ev->ev.arch.mode == 2 || ev->ev.arch.mode == 4 ||
 			    ev->ev.arch.mode == 8, "mode %u", ev->ev.arch.mode);
 	}
-	if (id == KVMI_VCPU_EVENT_CR)
-		TEST_ASSERT(!ev->cr.padding[0] && !ev->cr.padding[1] && !ev->cr.padding[2],
-			    "padding in the CR event");
+	for (int i = event_data[id].pad; i < event_data[id].pad_end; i++)
+		TEST_ASSERT(!ev->data[i], "padding in the data of event %u", id);
 }
 
 void kvmi_reply(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u8 action,
@@ -292,10 +303,19 @@ void kvmi_reply_cr(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u6
 	kvmi_reply(tool, ev, KVMI_EVENT_ACTION_CONTINUE, &reply, sizeof(reply));
 }
 
+void kvmi_reply_msr(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u64 new_val)
+{
+	struct kvmi_vcpu_event_msr_reply reply = { .new_val = new_val };
+
+	kvmi_reply(tool, ev, KVMI_EVENT_ACTION_CONTINUE, &reply, sizeof(reply));
+}
+
 void kvmi_continue(struct kvmi_tool *tool, const struct kvmi_event_msg *ev)
 {
 	if (ev->ev.event == KVMI_VCPU_EVENT_CR)
 		kvmi_reply_cr(tool, ev, ev->cr.new_value);
+	else if (ev->ev.event == KVMI_VCPU_EVENT_MSR)
+		kvmi_reply_msr(tool, ev, ev->msr.new_value);
 	else
 		kvmi_reply(tool, ev, KVMI_EVENT_ACTION_CONTINUE, NULL, 0);
 }

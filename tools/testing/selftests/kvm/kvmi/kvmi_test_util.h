@@ -36,6 +36,14 @@ struct kvmi_event_msg {
 	struct kvmi_event ev;
 	union {
 		struct kvmi_vcpu_event_cr cr;
+		struct kvmi_vcpu_event_msr msr;
+		struct kvmi_vcpu_event_xsetbv xsetbv;
+		struct kvmi_vcpu_event_breakpoint breakpoint;
+		struct kvmi_vcpu_event_trap trap;
+		struct kvmi_vcpu_event_descriptor desc;
+		struct kvmi_vcpu_event_singlestep singlestep;
+		struct kvmi_vcpu_event_cpuid cpuid;
+		struct kvmi_vm_event_cmd_error cmd_error;
 		__u8 data[256];
 	};
 };
@@ -96,6 +104,8 @@ void kvmi_expect_event(struct kvmi_tool *tool, __u16 vcpu, __u8 id, struct kvmi_
 void kvmi_reply(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u8 action,
 		const void *data, size_t size);
 void kvmi_reply_cr(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u64 new_val);
+void kvmi_reply_msr(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u64 new_val);
+/* Let it take place unchanged. */
 void kvmi_continue(struct kvmi_tool *tool, const struct kvmi_event_msg *ev);
 /* What was sent before the reply to one more command is in: no event is there. */
 void kvmi_expect_no_event(struct kvmi_tool *tool, int vcpu);
@@ -170,6 +180,8 @@ void kvmi_run_all(struct kvmi_test *t);
 void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu);
 /* Interrupt KVM_RUN once; it is entered again. */
 void kvmi_worker_kick(struct kvmi_worker *w);
+/* The same, and wait until it has returned. */
+void kvmi_worker_interrupt(struct kvmi_worker *w);
 /* Interrupt KVM_RUN and end the thread; the vCPU is then in userspace. */
 void kvmi_worker_stop(struct kvmi_worker *w);
 __u64 kvmi_worker_wait_sync(struct kvmi_worker *w);
@@ -197,6 +209,24 @@ void kvmi_expect_running(struct kvmi_test *t, int i);
 /* Let the guest take one more step / and wait until it has taken it. */
 void kvmi_step_begin(struct kvmi_test *t, int i);
 void kvmi_step_end(struct kvmi_test *t, int i);
+
+/* --- guests that execute an instruction (kvmi_test_insn.c) ------------------- */
+
+/* Before kvmi_run(): the exits of vCPU @i will be asked for. KVM_RUN keeps others out. */
+void kvmi_count_exits(struct kvmi_test *t, int i);
+/* VM exits in one step of the guest, those for the host's own interrupts among them. */
+__u64 kvmi_exits_of_step(struct kvmi_test *t, int i);
+/* After kvmi_set_guest(): the guest code runs at CPL 3 and can take exceptions. */
+void kvmi_user_mode(struct kvmi_test *t, int i);
+/* Run @code at CPL 0 in 32-bit code without paging; it is copied to KVMI_CODE32_GPA. */
+void kvmi_32bit_mode(struct kvmi_test *t, int i, const void *code, size_t size);
+#define KVMI_CODE32_GPA	0x1000
+/* Answer CRASH: the VM ends before guest @i has finished its step. */
+void kvmi_expect_crash(struct kvmi_test *t, int i, const struct kvmi_event_msg *ev);
+/* An action that the event does not have: the tool is gone, the guest is not. */
+void kvmi_expect_no_action(struct kvmi_test *t, const struct kvmi_event_msg *ev, __u8 action);
+/* Set KVM's parameter force_emulation_prefix; returns what it was. */
+int kvmi_force_emulation(int value);
 
 /* --- guest code ------------------------------------------------------------ */
 

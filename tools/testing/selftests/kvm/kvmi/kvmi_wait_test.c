@@ -36,21 +36,13 @@ static void expect_written(struct kvmi_test *t, __u64 cr3)
 	TEST_ASSERT_EQ(t->guest[0]->val[0], cr3);
 }
 
-static void interrupt(struct kvmi_worker *w)
-{
-	int before = READ_ONCE(w->interrupted);
-
-	kvmi_worker_kick(w);
-	KVMI_WAIT(READ_ONCE(w->interrupted) > before, "KVM_RUN does not return on a signal");
-}
-
 KVMI_TEST(kvmi_wait, signal, guest_cr3_steps)
 {
 	struct kvmi_event_msg ev;
 
 	start_and_begin(t, &ev);
 	for (int i = 0; i < 10; i++) {
-		interrupt(&t->worker[0]);
+		kvmi_worker_interrupt(&t->worker[0]);
 		/* Served by the vCPU, which waits again: no second event. */
 		kvmi_expect_no_event(&t->tool, 0);
 	}
@@ -69,7 +61,7 @@ KVMI_TEST(kvmi_wait, signal_during_pause, guest_spin)
 	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
 	count = READ_ONCE(t->guest[0]->count);
 	for (int i = 0; i < 10; i++) {
-		interrupt(&t->worker[0]);
+		kvmi_worker_interrupt(&t->worker[0]);
 		kvmi_expect_no_event(&t->tool, 0);
 	}
 	TEST_ASSERT_EQ(READ_ONCE(t->guest[0]->count), count);
@@ -84,7 +76,7 @@ KVMI_TEST(kvmi_wait, signal_then_blocked_write, guest_cr3_steps)
 	struct kvmi_event_msg ev;
 
 	start_and_begin(t, &ev);
-	interrupt(&t->worker[0]);
+	kvmi_worker_interrupt(&t->worker[0]);
 	kvmi_expect_no_event(&t->tool, 0);
 	kvmi_reply_cr(&t->tool, &ev, ev.cr.old_value);
 	expect_written(t, ev.cr.old_value);
@@ -97,12 +89,12 @@ KVMI_TEST(kvmi_wait, signal_then_set_registers, guest_cr3_steps)
 	struct kvm_regs regs;
 
 	start_and_begin(t, &ev);
-	interrupt(&t->worker[0]);
+	kvmi_worker_interrupt(&t->worker[0]);
 	regs = ev.ev.arch.regs;
 	regs.rip = (vm_vaddr_t)guest_spin;
 	regs.rdi = t->guest_gva[0];
 	KVMI_ASSERT_OK(kvmi_set_regs(&t->tool, 0, &regs));
-	interrupt(&t->worker[0]);
+	kvmi_worker_interrupt(&t->worker[0]);
 	kvmi_continue(&t->tool, &ev);
 	kvmi_expect_running(t, 0);
 	TEST_ASSERT_EQ(READ_ONCE(t->guest[0]->done), 0);
