@@ -33,5 +33,6 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vcpu_state_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vm_info_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_wait_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_xcr_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_xsave_test
 
 TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmi_bench
