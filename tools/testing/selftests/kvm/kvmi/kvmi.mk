@@ -19,6 +19,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_fpu_race_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_int3_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mtrr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_process_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
