@@ -16,6 +16,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_fail_nth_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_fpu_race_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_hypercall_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_int3_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
