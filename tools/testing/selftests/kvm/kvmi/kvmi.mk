@@ -10,6 +10,7 @@ LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_attach_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_error_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_event_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
