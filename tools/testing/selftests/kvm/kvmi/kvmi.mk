@@ -27,6 +27,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_msr_filter_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_msr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mtrr_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_nested_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_process_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
