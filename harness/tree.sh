@@ -15,13 +15,19 @@ OVERLAY=$ROOT
 OVERLAY_ROOTS=(Documentation arch include tools virt)
 . "$(dirname "$0")/assemble.sh"
 
+is_git() { [ -e "$KDIR/.git" ]; }
+is_assembled() { is_git && git -C "$KDIR" rev-parse -q --verify refs/kvmi/assembled >/dev/null; }
+
 # What the base is made from: the package's tarball, or the user's tree.
 find_source() {
 	local package sha version have
 
 	if [ -n "${KDIR:-}" ]; then
 		[ -f "$KDIR/Makefile" ] || die "KDIR=$KDIR is not a kernel tree: it has no Makefile"
-		IDENTITY="tree $(realpath "$KDIR")"
+		# A tree that this script assembled has its pristine source in it.
+		[ ! -e "$KDIR/virt/kvm/introspection" ] || is_assembled ||
+			die "KDIR=$KDIR has the patches already: name a tree without them, this makes a patched copy"
+		IDENTITY="tree $(realpath "$KDIR") $(! is_git || git -C "$KDIR" rev-parse HEAD)"
 		return
 	fi
 	package=$(base_value "$PATCHES/base" package)
@@ -42,7 +48,9 @@ find_source() {
 unpack_source() {
 	if [ -z "${KDIR:-}" ]; then
 		tar -C "$1" --strip-components=1 -xf "$TARBALL"
-	elif git -C "$KDIR" rev-parse --git-dir >/dev/null 2>&1; then
+	elif is_assembled; then
+		git -C "$KDIR" archive base | tar -C "$1" -x
+	elif is_git; then
 		(cd "$KDIR" && git ls-files -z | tar -c --null -T -) | tar -C "$1" -x
 	else
 		[ ! -e "$KDIR/include/config/auto.conf" ] ||
