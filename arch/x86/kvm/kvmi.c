@@ -165,7 +165,8 @@ static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 	return !bitmap_empty(vcpui->events, KVMI_NUM_EVENTS) ||
 	       vcpui->arch.cr_applied || vcpui->arch.msrs_applied ||
 	       vcpui->arch.desc_applied || vcpui->arch.bp_applied ||
-	       vcpui->arch.step.on;
+	       vcpui->arch.step.on || vcpui->arch.step.applied ||
+	       vcpui->arch.injection.state != KVMI_INJECTION_NONE;
 }
 
 void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
@@ -181,6 +182,7 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		return;
 
 	kvmi_cr_prepare_entry(vcpu);
+	kvmi_injection_prepare_entry(vcpu);
 	kvmi_msr_prepare_entry(vcpu);
 	kvmi_descriptor_prepare_entry(vcpu);
 	kvmi_breakpoint_prepare_entry(vcpu);

@@ -30,6 +30,7 @@ int kvmi_breakpoint(struct kvm_vcpu *vcpu, u8 insn_len);
 void kvmi_queue_exception(struct kvm_vcpu *vcpu, u8 nr, u32 error_code,
 			  u64 address);
 void kvmi_injection_start(struct kvm_vcpu *vcpu);
+void kvmi_injection_prepare_entry(struct kvm_vcpu *vcpu);
 bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *data);
 
 /* kvmi/step.c */

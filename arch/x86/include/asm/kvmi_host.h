@@ -17,6 +17,7 @@ struct kvm_vcpu;
  * @begun: a step is under way, with what follows
  * @trapped: the hardware stopped the vCPU after the instruction
  * @delivers: the step is the delivery of an event
+ * @applied: intercepts are set for it, at least for a nested guest's hypervisor
  * @armed: SVM: RFLAGS.TF is set for it
  * @shares_dr6: SVM: the guest's DR6 is in the hardware
  * @marked_r11: SVM: TF was set in R11, too, which SYSRET loads into RFLAGS
@@ -30,6 +31,7 @@ struct kvmi_step {
 	bool begun;
 	bool trapped;
 	bool delivers;
+	bool applied;
 	bool armed;
 	bool shares_dr6;
 	bool marked_r11;

@@ -17,6 +17,14 @@
 /* What KVM can be asked to deliver as an exception. NMI is none. */
 #define KVMI_EXCEPTIONS		(~BIT(NMI_VECTOR))
 
+/* Else it waits: for SIPI, or for the end of a nested guest. */
+static bool kvmi_can_inject(struct kvm_vcpu *vcpu)
+{
+	return !is_guest_mode(vcpu) &&
+	       (vcpu->arch.mp_state == KVM_MP_STATE_RUNNABLE ||
+		vcpu->arch.mp_state == KVM_MP_STATE_HALTED);
+}
+
 int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call)
 {
 	const struct kvmi_vcpu_inject_exception *req = call->req;
@@ -30,16 +38,14 @@ int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call)
 		return -KVM_EINVAL;
 	if (!kvmi_event_allowed(call->kvm->introspection, KVMI_VCPU_EVENT_TRAP))
 		return -KVM_EPERM;
-	if (is_guest_mode(vcpu) ||
-	    (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE &&
-	     vcpu->arch.mp_state != KVM_MP_STATE_HALTED))
+	if (!kvmi_can_inject(vcpu))
 		return -KVM_EOPNOTSUPP;
 	if (injection->state != KVMI_INJECTION_NONE)
 		return -KVM_EBUSY;
 
 	injection->exception = *req;
 	injection->state = KVMI_INJECTION_STORED;
-	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+	kvmi_arch_watch(vcpu);
 	return 0;
 }
 
@@ -80,7 +86,8 @@ void kvmi_injection_start(struct kvm_vcpu *vcpu)
 	struct kvmi_injection *injection = &vcpu->introspection->arch.injection;
 	struct kvmi_vcpu_inject_exception *ex = &injection->exception;
 
-	if (likely(injection->state != KVMI_INJECTION_STORED))
+	if (likely(injection->state != KVMI_INJECTION_STORED) ||
+	    !kvmi_can_inject(vcpu))
 		return;
 
 	if (!kvmi_exception_is_underway(vcpu)) {
@@ -91,6 +98,13 @@ void kvmi_injection_start(struct kvm_vcpu *vcpu)
 	injection->state = KVMI_INJECTION_QUEUED;
 	/* Brings the vCPU back here before it executes anything. */
 	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+}
+
+/* The vCPU was not ready for it when it was last in the run loop. */
+void kvmi_injection_prepare_entry(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->introspection->arch.injection.state != KVMI_INJECTION_NONE)
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 }
 
 /* True if a TRAP event is due, with its @data filled in. */

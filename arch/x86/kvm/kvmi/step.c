@@ -47,7 +47,8 @@ static void kvmi_step_set(struct kvm_vcpu *vcpu, bool on)
 		kvmi_arch_watch(vcpu);
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 	} else {
-		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
+		/* The intercepts go before the guest is entered. */
+		kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
 	}
 	/* Only what was set here: the session may have ended before the VMM debugs. */
 	if (on || vcpu->guest_debug == KVM_GUESTDBG_BLOCKIRQ)
@@ -214,20 +215,27 @@ void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_step *step = kvmi_step(vcpu);
 
-	if (!step->on)
+	if (likely(!step->on && !step->applied))
 		return;
 
+	/* What is set for its hypervisor has reached the nested guest, too. */
 	if (is_guest_mode(vcpu)) {
 		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
 		if (step->begun)
 			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 		return;
 	}
-	if (!step->begun ||
-	    (!step->delivers && kvm_rip_read(vcpu) != step->rip))
+
+	if (!step->on) {
+		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
+		step->applied = false;
+	} else if (!step->begun ||
+		   (!step->delivers && kvm_rip_read(vcpu) != step->rip)) {
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-	else
+	} else {
 		kvm_x86_ops.kvmi_ops->step_arm(vcpu);
+		step->applied = true;
+	}
 }
 
 /* At each exit of a vCPU that steps; @trapped: the hardware stopped it. */
