@@ -183,9 +183,14 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 
 	kvmi_cr_prepare_entry(vcpu);
 	kvmi_injection_prepare_entry(vcpu);
-	kvmi_msr_prepare_entry(vcpu);
-	kvmi_descriptor_prepare_entry(vcpu);
-	kvmi_breakpoint_prepare_entry(vcpu);
+	if (arch->msrs)
+		kvmi_msr_prepare_entry(vcpu);
+	if (arch->desc_applied ||
+	    test_bit(KVMI_VCPU_EVENT_DESCRIPTOR, vcpu->introspection->events))
+		kvmi_descriptor_prepare_entry(vcpu);
+	if (arch->bp_applied ||
+	    test_bit(KVMI_VCPU_EVENT_BREAKPOINT, vcpu->introspection->events))
+		kvmi_breakpoint_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);
 	kvmi_emulate_watch(vcpu, arch->watching);

@@ -10,13 +10,11 @@
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
+/* Called if the event may be on or the intercept is set. */
 void kvmi_descriptor_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
 	bool want = kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_DESCRIPTOR);
-
-	if (!(want | arch->desc_applied))
-		return;
 
 	kvm_x86_ops.kvmi_ops->set_desc_intercept(vcpu, want);
 	arch->desc_applied = want;

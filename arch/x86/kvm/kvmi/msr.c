@@ -109,12 +109,10 @@ static void kvmi_msr_set_intercepts(struct kvm_vcpu *vcpu, bool set)
 	arch->msrs_applied = set;
 }
 
+/* Called if the tool has ever selected a register. */
 void kvmi_msr_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
-
-	if (!arch->msrs)
-		return;
 
 	if (arch->msrs->nr && kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_MSR))
 		kvmi_msr_set_intercepts(vcpu, true);
