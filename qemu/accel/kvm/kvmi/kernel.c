@@ -32,8 +32,8 @@ static const char *hook_advice(int err)
 {
     switch (err) {
     case EEXIST:
-        return ": another tool is attached to this VM, or its last session "
-               "is not over on every vCPU (a stopped guest has to run)";
+        return ": another process has hooked this VM, or ended without "
+               "unhooking it: 'kvmi attach --force' takes it and gives it back";
     case EPERM:
         return ": load kvm with introspection=1";
     case EOPNOTSUPP:
