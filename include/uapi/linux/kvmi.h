@@ -358,7 +358,11 @@ struct kvmi_vcpu_control_events {
  * answered, whatever its outcome. A vCPU command follows the state at the time
  * it was received. Events and event replies are not affected.
  *
- * Errors: -KVM_EINVAL if @enable or @now is more than 1 or @flags is not 0.
+ * With KVMI_CMD_RESPONSE_ERRORS, a failure of a command that is not answered is
+ * reported with KVMI_VM_EVENT_CMD_ERROR, until this command is used again.
+ *
+ * Errors: -KVM_EINVAL if @enable or @now is more than 1 or @flags has another bit,
+ * -KVM_EPERM if errors shall be reported and the VMM did not allow the event.
  */
 struct kvmi_vm_control_cmd_response {
 	__u8 enable;
@@ -378,8 +382,9 @@ struct kvmi_vm_control_cmd_response {
  * @msg_id: the command
  * @padding: 0
  *
- * Sent in place of the reply if the tool asked for it with
- * KVMI_CMD_RESPONSE_ERRORS, or switched the event on. Has no reply.
+ * Sent in place of a reply with an error while replies are switched off, if the
+ * tool asked for it with KVMI_CMD_RESPONSE_ERRORS, or switched the event on. Has
+ * no reply.
  */
 struct kvmi_vm_event_cmd_error {
 	__s32 err;

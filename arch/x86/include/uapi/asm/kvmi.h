@@ -258,8 +258,9 @@ struct kvmi_vcpu_event_xsetbv {
  * A guest calls the tool with VMCALL or VMMCALL, from any privilege level, with
  * KVMI_HYPERCALL in RAX (EAX), KVMI_HYPERCALL_EVENT in RDI (EBX outside of 64-bit
  * mode) and 0 in RSI (ECX). While the event is off, the call is one that KVM does
- * not know. Else RAX is 0 after it. KVMI_VCPU_EVENT_HYPERCALL has no data: what
- * the guest wants to tell is in its other registers.
+ * not know. Else RAX is 0 after it, unless the tool has set registers.
+ * KVMI_VCPU_EVENT_HYPERCALL has no data: what the guest wants to tell is in its
+ * other registers.
  */
 #define KVMI_HYPERCALL		34
 #define KVMI_HYPERCALL_EVENT	24
@@ -273,9 +274,9 @@ struct kvmi_vcpu_event_xsetbv {
  * @address: value of CR2, for a page fault
  *
  * The exception is raised before the guest's next instruction, at the current
- * RIP; after a breakpoint or overflow trap (3, 4) the guest returns to the next
- * instruction. KVMI_VCPU_EVENT_TRAP then tells what was delivered: it is another
- * event if one was on its way already.
+ * RIP; after a breakpoint or overflow trap (3, 4) the guest returns to the
+ * instruction behind it. KVMI_VCPU_EVENT_TRAP then tells what was delivered: it is
+ * another event if one was on its way already, and this exception is dropped.
  *
  * Errors: -KVM_EINVAL for any other vector and if the message is too short,
  * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event of an earlier exception has not been
@@ -292,14 +293,14 @@ struct kvmi_vcpu_inject_exception {
 
 /**
  * struct kvmi_vcpu_event_trap - data of KVMI_VCPU_EVENT_TRAP
- * @vector: what is delivered to the guest: an exception or interrupt
+ * @vector: what is delivered to the guest: an exception, NMI or interrupt
  * @padding1: 0
  * @padding2: 0
  * @error_code: its error code, 0 if it has none
  * @cr2: CR2
  *
  * Sent once for each KVMI_VCPU_INJECT_EXCEPTION, before the first instruction of
- * the guest's handler and before any other event of the vCPU.
+ * the guest's handler and before any event of an instruction.
  */
 struct kvmi_vcpu_event_trap {
 	__u8 vector;
@@ -326,7 +327,7 @@ enum kvmi_descriptor {
 /**
  * struct kvmi_vcpu_event_descriptor - data of KVMI_VCPU_EVENT_DESCRIPTOR
  * @descriptor: one of &enum kvmi_descriptor
- * @write: 1 if the guest loads the register, 0 if it stores it to memory
+ * @write: 1 if the guest loads the register, 0 if it stores it
  * @padding: 0
  *
  * Sent before the instruction takes effect. Replies: KVMI_EVENT_ACTION_CONTINUE
@@ -391,7 +392,8 @@ struct kvmi_vcpu_get_xcr_reply {
  * that the header's XSTATE_BV leaves out are reset.
  *
  * Errors of SET_XSAVE: -KVM_EINVAL if the message is longer, if the header names
- * a part that the guest does not have, or if MXCSR has a reserved bit.
+ * a part that the guest does not have or a compacted form, or if MXCSR has a
+ * reserved bit.
  */
 struct kvmi_vcpu_xsave {
 	__u8 region[KVMI_XSAVE_SIZE];
