@@ -279,9 +279,9 @@ struct kvmi_vcpu_event_xsetbv {
  * another event if one was on its way already, and this exception is dropped.
  *
  * Errors: -KVM_EINVAL for any other vector and if the message is too short,
- * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event of an earlier exception has not been
- * sent yet, -KVM_EOPNOTSUPP if the vCPU waits to be started or runs a nested
- * guest.
+ * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event
+ * of an earlier exception has not been sent yet, -KVM_EOPNOTSUPP if the vCPU
+ * waits to be started or runs a nested guest.
  */
 struct kvmi_vcpu_inject_exception {
 	__u8 nr;
