@@ -21,11 +21,12 @@ trap 'rm -f "$ROWS"' EXIT
 # run CPU KERNEL [ARGUMENT]: lines "name unit value limit".
 # shellcheck disable=SC2317 # called by step
 run() {
-	local cpu=$1 kernel=$2 name=bench-$1-$2 icount=
+	local cpu=$1 kernel=$2 name=bench-$1-$2 icount='' one=''
 
 	shift 2
-	[ "$cpu" != amd ] || icount=1
-	ICOUNT=$icount KERNEL=$BUILD/kernel-$kernel/arch/x86/boot/bzImage RUN=$name QUIET=1 \
+	# One processor on both: with two, a wakeup costs what the other one idles.
+	if [ "$cpu" = amd ]; then icount=1; else one=maxcpus=1; fi
+	ICOUNT=$icount APPEND="$one ${APPEND:-}" KERNEL=$BUILD/kernel-$kernel/arch/x86/boot/bzImage RUN=$name QUIET=1 \
 		TIMEOUT=${TIMEOUT:-1200} "$ROOT/harness/boot.sh" "$cpu" "$BENCH $*" \
 		>"$LOGS/$name.log" 2>&1 || {
 		cat "$LOGS/$name/out" "$LOGS/$name.log" >&2
