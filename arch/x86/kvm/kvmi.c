@@ -150,6 +150,13 @@ bool kvmi_arch_run_loop_event(struct kvm_vcpu *vcpu, u8 *id, void *data)
 	return true;
 }
 
+/* What is set for one entry does not outlast it when KVM_RUN is left before. */
+void __kvmi_post_run(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->introspection->arch.step.applied)
+		kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
+}
+
 /* The guest is to be entered next. Returns as kvmi_pre_run() does. */
 int kvmi_arch_pre_run(struct kvm_vcpu *vcpu)
 {

@@ -38,6 +38,15 @@ static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		__kvmi_prepare_entry(vcpu);
 }
 
+void __kvmi_post_run(struct kvm_vcpu *vcpu);
+
+/* Called on the vCPU thread at the end of KVM_RUN, before anyone sees its state. */
+static inline void kvmi_post_run(struct kvm_vcpu *vcpu)
+{
+	if (kvmi_active(vcpu))
+		__kvmi_post_run(vcpu);
+}
+
 bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control);
 
 /* True if KVM_SET_GUEST_DEBUG with @control would take from the tool what it uses. */
@@ -52,6 +61,7 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 #else
 
 static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
+static inline void kvmi_post_run(struct kvm_vcpu *vcpu) { }
 static inline bool kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
 {
 	return false;

@@ -54,14 +54,34 @@ static bool kvmi_exception_is_underway(struct kvm_vcpu *vcpu)
 	return kvm_is_exception_pending(vcpu) || kvm_event_needs_reinjection(vcpu);
 }
 
-/* For VMX, which has to be told where the guest is to return to. */
-static void kvmi_set_insn_len(struct kvm_vcpu *vcpu)
+/*
+ * KVM delivers a breakpoint or overflow trap only behind an instruction that raises
+ * it: SVM skips it itself, VMX has to be told its length.
+ */
+static bool kvmi_prepare_soft_exception(struct kvm_vcpu *vcpu, u8 nr)
 {
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+	bool found;
 
-	vcpu->arch.event_exit_inst_len = 1;
-	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) == EMULATION_OK)
-		vcpu->arch.event_exit_inst_len = ctxt->_eip - ctxt->eip;
+	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK ||
+	    ctxt->opcode_len != 1)
+		return false;
+
+	switch (ctxt->b) {
+	case 0xcc:
+		found = nr == BP_VECTOR;
+		break;
+	case 0xcd:
+		found = (ctxt->src.val & 0xff) == nr;
+		break;
+	case 0xce:
+		found = nr == OF_VECTOR;
+		break;
+	default:
+		found = false;
+	}
+	vcpu->arch.event_exit_inst_len = ctxt->_eip - ctxt->eip;
+	return found;
 }
 
 /*
@@ -90,11 +110,10 @@ void kvmi_injection_start(struct kvm_vcpu *vcpu)
 	    !kvmi_can_inject(vcpu))
 		return;
 
-	if (!kvmi_exception_is_underway(vcpu)) {
-		if (ex->nr == BP_VECTOR || ex->nr == OF_VECTOR)
-			kvmi_set_insn_len(vcpu);
+	if (!kvmi_exception_is_underway(vcpu) &&
+	    ((ex->nr != BP_VECTOR && ex->nr != OF_VECTOR) ||
+	     kvmi_prepare_soft_exception(vcpu, ex->nr)))
 		kvmi_queue_exception(vcpu, ex->nr, ex->error_code, ex->address);
-	}
 	injection->state = KVMI_INJECTION_QUEUED;
 	/* Brings the vCPU back here before it executes anything. */
 	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
@@ -125,12 +144,12 @@ bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *da
 		data->vector = NMI_VECTOR;
 	} else if (vcpu->arch.interrupt.injected) {
 		data->vector = vcpu->arch.interrupt.nr;
-	} else {
-		/* Not injected yet; or lost, as in a reset of the vCPU. */
-		if (!kvm_is_exception_pending(vcpu))
-			injection->state = KVMI_INJECTION_STORED;
+	} else if (kvm_is_exception_pending(vcpu)) {
+		/* KVM did not get so far. */
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 		return false;
+	} else {
+		data->lost = 1;
 	}
 	data->cr2 = vcpu->arch.cr2;
 	injection->state = KVMI_INJECTION_NONE;

@@ -129,15 +129,14 @@ static u16 kvmi_opcode(const struct x86_emulate_ctxt *ctxt)
 }
 
 /*
- * What KVM's emulator has to carry out. The first group would leave KVM in a
- * fastpath, which enters the guest again without a look at the step; the second
- * reads TF or delays the trap.
+ * What KVM's emulator has to carry out. The first two may be handled in a fastpath,
+ * which enters the guest again without a look at the step; the others read TF or
+ * delay the trap.
  */
 static bool kvmi_step_by_emulation(const struct x86_emulate_ctxt *ctxt)
 {
 	switch (kvmi_opcode(ctxt)) {
 	case 0xf4:		/* hlt */
-	case KVMI_OPCODE_0F | 0x08:	/* invd */
 	case KVMI_OPCODE_0F | 0x30:	/* wrmsr */
 		return true;
 	case 0x17:		/* pop ss */
@@ -165,6 +164,18 @@ static bool kvmi_step_queue_int(struct kvm_vcpu *vcpu,
 	kvm_queue_interrupt(vcpu, ctxt->src.val & 0xff, true);
 	kvm_make_request(KVM_REQ_EVENT, vcpu);
 	return true;
+}
+
+/* Returns what an exit handler returns. The emulator leaves it to others to halt. */
+static int kvmi_step_emulate(struct kvm_vcpu *vcpu)
+{
+	int r = kvm_emulate_instruction(vcpu, 0);
+
+	if (r == 1 && vcpu->arch.halt_request) {
+		vcpu->arch.halt_request = 0;
+		return kvm_emulate_halt_noskip(vcpu);
+	}
+	return r;
 }
 
 /*
@@ -201,7 +212,7 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 	}
 	if (kvmi_step_by_emulation(ctxt)) {
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-		return kvm_emulate_instruction(vcpu, 0);
+		return kvmi_step_emulate(vcpu);
 	}
 	step->opcode = kvmi_opcode(ctxt);
 	return KVMI_PASS;

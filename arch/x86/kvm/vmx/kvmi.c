@@ -5,6 +5,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "x86.h"
+#include "nested.h"
 #include "vmx.h"
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
@@ -155,6 +156,10 @@ static void vmx_kvmi_step_disarm(struct kvm_vcpu *vcpu)
 
 static void vmx_kvmi_step_stop(struct kvm_vcpu *vcpu)
 {
+	/* A nested guest's hypervisor may want it, too. */
+	if (is_guest_mode(vcpu) && nested_cpu_has_mtf(get_vmcs12(vcpu)))
+		return;
+
 	exec_controls_clearbit(to_vmx(vcpu), CPU_BASED_MONITOR_TRAP_FLAG);
 }
 

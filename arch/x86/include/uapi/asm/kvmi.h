@@ -274,9 +274,10 @@ struct kvmi_vcpu_event_xsetbv {
  * @address: value of CR2, for a page fault
  *
  * The exception is raised before the guest's next instruction, at the current
- * RIP; after a breakpoint or overflow trap (3, 4) the guest returns to the
- * instruction behind it. KVMI_VCPU_EVENT_TRAP then tells what was delivered: it is
- * another event if one was on its way already, and this exception is dropped.
+ * RIP. A breakpoint or overflow trap (3, 4) needs the instruction there that raises
+ * it, INT3, INT n or INTO, and the guest returns behind it. KVMI_VCPU_EVENT_TRAP
+ * then tells what was delivered: it is another event if one was on its way already,
+ * and this exception is dropped.
  *
  * Errors: -KVM_EINVAL for any other vector and if the message is too short,
  * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event
@@ -294,8 +295,9 @@ struct kvmi_vcpu_inject_exception {
 /**
  * struct kvmi_vcpu_event_trap - data of KVMI_VCPU_EVENT_TRAP
  * @vector: what is delivered to the guest: an exception, NMI or interrupt
- * @padding1: 0
- * @padding2: 0
+ * @lost: 1 if nothing is: the vCPU was reset, or is at no instruction that raises
+ *	  the breakpoint or overflow trap asked for; @vector is 0 then
+ * @padding: 0
  * @error_code: its error code, 0 if it has none
  * @cr2: CR2
  *
@@ -304,8 +306,8 @@ struct kvmi_vcpu_inject_exception {
  */
 struct kvmi_vcpu_event_trap {
 	__u8 vector;
-	__u8 padding1;
-	__u16 padding2;
+	__u8 lost;
+	__u16 padding;
 	__u32 error_code;
 	__u64 cr2;
 };
