@@ -34,7 +34,7 @@ static int report(struct cli *cli, const struct request *q,
 		  const struct kvmintro_event *ev)
 {
 	const struct kvmi_vcpu_event_trap *t = &ev->data.trap;
-	bool ours = t->vector == q->vector;
+	bool ours = !t->lost && t->vector == q->vector;
 	struct json_object *o;
 	char text[128];
 
@@ -52,7 +52,10 @@ static int report(struct cli *cli, const struct request *q,
 		printf("vCPU %u: %s was delivered, rip %016llx\n", ev->vcpu, text,
 		       ev->arch.regs.rip);
 	}
-	if (!ours)
+	if (t->lost)
+		out_error("inject: vCPU %u got nothing: it was reset, or (for #BP and #OF) it is not at an instruction that raises the exception",
+			  ev->vcpu);
+	else if (!ours)
 		out_error("inject: vCPU %u had %s on its way and got that; try again",
 			  ev->vcpu, text);
 	return out_flush() || !ours ? CLI_FAILED : CLI_OK;

@@ -34,6 +34,8 @@ vm 1 "inject: another one wins" 'had interrupt 236 on its way' inject gp
 json=(--json)
 vm 1 "inject --json: another one wins" '"delivered":false,"vector":236' inject gp
 json=()
+played=(losttrap)
+vm 1 "inject: nothing is delivered" 'vCPU 0 got nothing: ' inject de
 played=()
 
 vm 0 "step" '^vCPU 0 at rip 0+1000$' step 20

@@ -47,7 +47,7 @@ extern uint8_t memory[MEMORY];
 
 /* What was asked for on the command line. */
 extern struct fake_options {
-	bool deny, no_errors, no_step, endless, unhook, other_trap;
+	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap;
 	/* Send this much too little in replies to this command. */
 	unsigned int short_id;
 	/*

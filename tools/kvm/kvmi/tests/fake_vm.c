@@ -9,7 +9,8 @@
  *
  * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
  * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
- * wins over an exception), short=ID, drop=N, mute=N.
+ * wins over an exception), losttrap (nothing is delivered), short=ID, drop=N,
+ * mute=N.
  */
 #include <errno.h>
 #include <poll.h>
@@ -177,6 +178,8 @@ static int inject(struct vcpu *v, const uint8_t *p)
 	memcpy(&v->injected.cr2, p + 8, 8);
 	if (options.other_trap)
 		v->injected = (struct kvmi_vcpu_event_trap){ .vector = 0xec };
+	if (options.lost_trap)
+		v->injected = (struct kvmi_vcpu_event_trap){ .lost = 1 };
 	return 0;
 }
 
@@ -307,6 +310,7 @@ static int parse(const char *option)
 		{ "deny", &options.deny }, { "noerrors", &options.no_errors },
 		{ "nostep", &options.no_step }, { "endless", &options.endless },
 		{ "unhook", &options.unhook }, { "othertrap", &options.other_trap },
+		{ "losttrap", &options.lost_trap },
 	};
 	size_t i;
 
