@@ -103,6 +103,7 @@ struct kvmi_vcpu_arch {
  * @can_step: can a vCPU be stopped after each instruction
  * @step_is_visible: some instructions show the guest that it is stepped, unless KVM
  *		     carries them out
+ * @step_queue_int: deliver INT n at the guest's RIP. Only if the step is visible.
  * @step_arm: stop the vCPU after the next instruction or delivery of an event.
  *	      Called before VM-Enter.
  * @step_disarm: forget that; the guest's state is its own again
@@ -120,6 +121,7 @@ struct kvmi_x86_ops {
 	void (*intercept_breakpoints)(struct kvm_vcpu *vcpu);
 	bool (*can_step)(void);
 	bool step_is_visible;
+	void (*step_queue_int)(struct kvm_vcpu *vcpu, u8 vector);
 	void (*step_arm)(struct kvm_vcpu *vcpu);
 	void (*step_disarm)(struct kvm_vcpu *vcpu);
 	void (*step_stop)(struct kvm_vcpu *vcpu);

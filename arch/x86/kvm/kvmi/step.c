@@ -130,23 +130,30 @@ static u16 kvmi_opcode(const struct x86_emulate_ctxt *ctxt)
 
 /*
  * What KVM's emulator has to carry out. The first two may be handled in a fastpath,
- * which enters the guest again without a look at the step; the others read TF or
- * delay the trap.
+ * which enters the guest again without a look at the step. Where TF makes the step,
+ * there are those that store it, and those that delay its trap, which the emulator
+ * would not if the guest had set it itself.
  */
-static bool kvmi_step_by_emulation(const struct x86_emulate_ctxt *ctxt)
+static bool kvmi_step_by_emulation(struct kvm_vcpu *vcpu,
+				   const struct x86_emulate_ctxt *ctxt)
 {
+	bool visible = kvm_x86_ops.kvmi_ops->step_is_visible;
+	bool ours = visible && !(kvm_get_rflags(vcpu) & X86_EFLAGS_TF);
+
 	switch (kvmi_opcode(ctxt)) {
-	case 0xf4:		/* hlt */
+	case 0xf4:			/* hlt */
 	case KVMI_OPCODE_0F | 0x30:	/* wrmsr */
 		return true;
-	case 0x17:		/* pop ss */
-	case 0x9c:		/* pushf */
-	case 0x9d:		/* popf */
+	case 0x9c:			/* pushf */
+	case 0x9d:			/* popf */
 	case KVMI_OPCODE_0F | 0x05:	/* syscall */
-		return kvm_x86_ops.kvmi_ops->step_is_visible;
-	case 0x8e:		/* mov ss */
-		return kvm_x86_ops.kvmi_ops->step_is_visible &&
-		       ((ctxt->modrm >> 3) & 7) == VCPU_SREG_SS;
+		return visible;
+	case 0x17:			/* pop ss */
+	case 0xfb:			/* sti */
+	case KVMI_OPCODE_0F | 0xb2:	/* lss */
+		return ours;
+	case 0x8e:			/* mov ss */
+		return ours && ((ctxt->modrm >> 3) & 7) == VCPU_SREG_SS;
 	default:
 		return false;
 	}
@@ -161,7 +168,7 @@ static bool kvmi_step_queue_int(struct kvm_vcpu *vcpu,
 	    kvm_get_rflags(vcpu) & X86_EFLAGS_VM)
 		return false;
 
-	kvm_queue_interrupt(vcpu, ctxt->src.val & 0xff, true);
+	kvm_x86_ops.kvmi_ops->step_queue_int(vcpu, ctxt->src.val);
 	kvm_make_request(KVM_REQ_EVENT, vcpu);
 	return true;
 }
@@ -186,6 +193,7 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 {
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 	struct kvmi_step *step = kvmi_step(vcpu);
+	bool decoded;
 
 	if (likely(!step->on) || is_guest_mode(vcpu) ||
 	    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE)
@@ -203,18 +211,21 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 		step->delivers = true;
 		return KVMI_PASS;
 	}
-	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK)
+	decoded = x86_decode_emulated_instruction(vcpu, 0, NULL, 0) == EMULATION_OK;
+	/* Known for an instruction, too, that the emulator lacks, as SYSRET. */
+	if (!ctxt->have_exception)
+		step->opcode = kvmi_opcode(ctxt);
+	if (!decoded)
 		return KVMI_PASS;
 
 	if (kvmi_step_queue_int(vcpu, ctxt)) {
 		step->delivers = true;
 		return KVMI_PASS;
 	}
-	if (kvmi_step_by_emulation(ctxt)) {
+	if (kvmi_step_by_emulation(vcpu, ctxt)) {
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
 		return kvmi_step_emulate(vcpu);
 	}
-	step->opcode = kvmi_opcode(ctxt);
 	return KVMI_PASS;
 }
 

@@ -108,6 +108,7 @@ const struct kvmi_x86_ops svm_kvmi_ops = {
 	.intercept_breakpoints = svm_kvmi_intercept_breakpoints,
 	.can_step = svm_kvmi_can_step,
 	.step_is_visible = true,
+	.step_queue_int = svm_kvmi_step_queue_int,
 	.step_arm = svm_kvmi_step_arm,
 	.step_disarm = svm_kvmi_step_disarm,
 	.step_stop = svm_kvmi_step_stop,

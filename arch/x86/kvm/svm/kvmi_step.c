@@ -23,6 +23,9 @@
 	 BIT(SS_VECTOR) | BIT(GP_VECTOR) | BIT(PF_VECTOR) | BIT(MF_VECTOR) | \
 	 BIT(AC_VECTOR) | BIT(XM_VECTOR))
 
+#define OPCODE_IRET	0xcf
+#define OPCODE_SYSRET	(KVMI_OPCODE_0F | 0x07)
+
 /* What #DB reports beside the trap. */
 #define SVM_STEP_DR6	(DR_TRAP_BITS | DR6_BD | DR6_BS | DR6_BT)
 
@@ -49,6 +52,13 @@ static void svm_kvmi_step_intercept(struct kvm_vcpu *vcpu, u32 want)
 		recalc_intercepts(svm);
 }
 
+void svm_kvmi_step_queue_int(struct kvm_vcpu *vcpu, u8 vector)
+{
+	/* Where the instruction before this one ended, if KVM carried it out. */
+	to_svm(vcpu)->vmcb->control.next_rip = 0;
+	kvm_queue_interrupt(vcpu, vector, true);
+}
+
 void svm_kvmi_step_arm(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_step *step = svm_kvmi_step(vcpu);
@@ -70,7 +80,7 @@ void svm_kvmi_step_arm(struct kvm_vcpu *vcpu)
 	step->dr6 = step->shares_dr6 ? vcpu->arch.dr6 ^ DR6_ACTIVE_LOW : 0;
 
 	/* SYSRET traps, or does not, by the flags that it loads. */
-	if (step->opcode == (KVMI_OPCODE_0F | 0x07) && is_long_mode(vcpu) &&
+	if (step->opcode == OPCODE_SYSRET && is_long_mode(vcpu) &&
 	    !(kvm_r11_read(vcpu) & X86_EFLAGS_TF)) {
 		kvm_r11_write(vcpu, kvm_r11_read(vcpu) | X86_EFLAGS_TF);
 		step->marked_r11 = true;
@@ -108,10 +118,15 @@ static int svm_kvmi_step_trap(struct kvm_vcpu *vcpu)
 	unsigned long dr6 = (vmcb->save.dr6 ^ DR6_ACTIVE_LOW) & SVM_STEP_DR6;
 	bool guest_has_tf = svm->nmi_singlestep_guest_rflags & X86_EFLAGS_TF;
 	bool trapped = dr6 & DR6_BS;
+	bool iret = step->opcode == OPCODE_IRET;
+	bool sysret = step->opcode == OPCODE_SYSRET && is_long_mode(vcpu) &&
+		      !step->marked_r11;
 
-	/* IRET has loaded the guest's own flag. */
-	if (trapped && step->opcode == 0xcf)
+	/* Both load the guest's own flag; SYSRET has then trapped by that one. */
+	if (trapped && (iret || sysret))
 		svm->nmi_singlestep_guest_rflags = vmcb->save.rflags;
+	if (sysret)
+		guest_has_tf = true;
 	svm_kvmi_step_disarm(vcpu);
 
 	/* DR6 keeps what it had, which is no news, but for a guest that traps itself. */
