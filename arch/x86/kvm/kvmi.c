@@ -150,8 +150,8 @@ bool kvmi_arch_run_loop_event(struct kvm_vcpu *vcpu, u8 *id, void *data)
 	return true;
 }
 
-/* What is set for one entry does not outlast it when KVM_RUN is left before. */
-void __kvmi_post_run(struct kvm_vcpu *vcpu)
+/* What is set for one entry does not outlast it, whether it took place or not. */
+void kvmi_arch_end_entry(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->introspection->arch.step.applied)
 		kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
@@ -183,10 +183,11 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 	if (likely(!arch->watching))
 		return;
 
-	kvmi_step_prepare_entry(vcpu);
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
-	if (is_guest_mode(vcpu))
+	if (is_guest_mode(vcpu)) {
+		kvmi_step_prepare_entry(vcpu);
 		return;
+	}
 
 	kvmi_cr_prepare_entry(vcpu);
 	kvmi_injection_prepare_entry(vcpu);
@@ -198,6 +199,8 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 	if (arch->bp_applied ||
 	    test_bit(KVMI_VCPU_EVENT_BREAKPOINT, vcpu->introspection->events))
 		kvmi_breakpoint_prepare_entry(vcpu);
+	/* Needs more exceptions than others, which may give them back. */
+	kvmi_step_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);
 	kvmi_emulate_watch(vcpu, arch->watching);

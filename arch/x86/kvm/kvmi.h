@@ -38,13 +38,13 @@ static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 		__kvmi_prepare_entry(vcpu);
 }
 
-void __kvmi_post_run(struct kvm_vcpu *vcpu);
+void kvmi_arch_end_entry(struct kvm_vcpu *vcpu);
 
 /* Called on the vCPU thread at the end of KVM_RUN, before anyone sees its state. */
 static inline void kvmi_post_run(struct kvm_vcpu *vcpu)
 {
 	if (kvmi_active(vcpu))
-		__kvmi_post_run(vcpu);
+		kvmi_arch_end_entry(vcpu);
 }
 
 bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control);

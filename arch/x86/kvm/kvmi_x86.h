@@ -43,7 +43,6 @@ void kvmi_step_exit(struct kvm_vcpu *vcpu, bool trapped);
 
 /* svm/kvmi_step.c */
 int svm_kvmi_step_exit(struct kvm_vcpu *vcpu);
-void svm_kvmi_step_queue_int(struct kvm_vcpu *vcpu, u8 vector);
 void svm_kvmi_step_arm(struct kvm_vcpu *vcpu);
 void svm_kvmi_step_disarm(struct kvm_vcpu *vcpu);
 void svm_kvmi_step_stop(struct kvm_vcpu *vcpu);

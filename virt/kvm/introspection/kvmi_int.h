@@ -371,6 +371,7 @@ void kvmi_arch_vcpu_destroy(struct kvm_vcpu *vcpu);
 int kvmi_arch_enable_event(struct kvm_vcpu *vcpu, u16 id);
 bool kvmi_arch_run_loop_event(struct kvm_vcpu *vcpu, u8 *id, void *data);
 int kvmi_arch_pre_run(struct kvm_vcpu *vcpu);
+void kvmi_arch_end_entry(struct kvm_vcpu *vcpu);
 void kvmi_arch_fill_event(struct kvm_vcpu *vcpu, struct kvmi_event_arch *arch);
 void kvmi_arch_fill_features(struct kvmi_features *features);
 void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);

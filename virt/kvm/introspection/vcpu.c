@@ -156,6 +156,7 @@ int __kvmi_pre_run(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	int r;
 
+	kvmi_arch_end_entry(vcpu);
 	for (;;) {
 		kvmi_vcpu_sync(vcpu);
 		if (vcpui->event.state == KVMI_EVENT_REPLIED)

@@ -103,7 +103,10 @@ struct kvmi_vcpu_arch {
  * @can_step: can a vCPU be stopped after each instruction
  * @step_is_visible: some instructions show the guest that it is stepped, unless KVM
  *		     carries them out
- * @step_queue_int: deliver INT n at the guest's RIP. Only if the step is visible.
+ * @is_emulated: KVM carries out the guest's next instruction whatever it is. Asked
+ *		 only if the step is not visible.
+ * @can_inject: KVM tells afterwards which exception it injected
+ * @forget_next_rip: what is known of the end of an instruction is of an earlier one
  * @step_arm: stop the vCPU after the next instruction or delivery of an event.
  *	      Called before VM-Enter.
  * @step_disarm: forget that; the guest's state is its own again
@@ -121,7 +124,9 @@ struct kvmi_x86_ops {
 	void (*intercept_breakpoints)(struct kvm_vcpu *vcpu);
 	bool (*can_step)(void);
 	bool step_is_visible;
-	void (*step_queue_int)(struct kvm_vcpu *vcpu, u8 vector);
+	bool (*is_emulated)(struct kvm_vcpu *vcpu);
+	bool (*can_inject)(struct kvm_vcpu *vcpu);
+	void (*forget_next_rip)(struct kvm_vcpu *vcpu);
 	void (*step_arm)(struct kvm_vcpu *vcpu);
 	void (*step_disarm)(struct kvm_vcpu *vcpu);
 	void (*step_stop)(struct kvm_vcpu *vcpu);

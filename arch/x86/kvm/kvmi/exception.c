@@ -14,13 +14,18 @@
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
-/* What KVM can be asked to deliver as an exception. NMI is none. */
-#define KVMI_EXCEPTIONS		(~BIT(NMI_VECTOR))
+/* With others VM-Enter may fail, which would be the end of the VM. */
+#define KVMI_EXCEPTIONS \
+	(BIT(DE_VECTOR) | BIT(DB_VECTOR) | BIT(BP_VECTOR) | BIT(OF_VECTOR) | \
+	 BIT(BR_VECTOR) | BIT(UD_VECTOR) | BIT(NM_VECTOR) | BIT(DF_VECTOR) | \
+	 BIT(TS_VECTOR) | BIT(NP_VECTOR) | BIT(SS_VECTOR) | BIT(GP_VECTOR) | \
+	 BIT(PF_VECTOR) | BIT(MF_VECTOR) | BIT(AC_VECTOR) | BIT(MC_VECTOR) | \
+	 BIT(XM_VECTOR))
 
-/* Else it waits: for SIPI, or for the end of a nested guest. */
+/* Else it waits: for SIPI, the end of a nested guest or of an emulated real mode. */
 static bool kvmi_can_inject(struct kvm_vcpu *vcpu)
 {
-	return !is_guest_mode(vcpu) &&
+	return !is_guest_mode(vcpu) && kvm_x86_ops.kvmi_ops->can_inject(vcpu) &&
 	       (vcpu->arch.mp_state == KVM_MP_STATE_RUNNABLE ||
 		vcpu->arch.mp_state == KVM_MP_STATE_HALTED);
 }
@@ -63,6 +68,7 @@ static bool kvmi_prepare_soft_exception(struct kvm_vcpu *vcpu, u8 nr)
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 	bool found;
 
+	kvm_x86_ops.kvmi_ops->forget_next_rip(vcpu);
 	if (x86_decode_emulated_instruction(vcpu, 0, NULL, 0) != EMULATION_OK ||
 	    ctxt->opcode_len != 1)
 		return false;

@@ -4,8 +4,8 @@
  *
  * A step begins in the run loop and is over when the vCPU comes back there and
  * either the hardware has stopped it (trapped), or RIP has moved because KVM carried
- * the instruction out, or the event whose delivery was the step is delivered. Every
- * exit of a vCPU that steps leads there; the hardware is armed for the next entry.
+ * the instruction out, or the event whose delivery was the step is delivered. The
+ * exits of a vCPU that steps lead there, and the hardware is armed for each entry.
  *
  * VMX stops by the monitor trap flag, which the guest cannot see. SVM has to use
  * RFLAGS.TF. Instructions that would show it are carried out by KVM's emulator, for
@@ -129,25 +129,22 @@ static u16 kvmi_opcode(const struct x86_emulate_ctxt *ctxt)
 }
 
 /*
- * What KVM's emulator has to carry out. The first two may be handled in a fastpath,
- * which enters the guest again without a look at the step. Where TF makes the step,
- * there are those that store it, and those that delay its trap, which the emulator
- * would not if the guest had set it itself.
+ * What KVM's emulator has to carry out where TF makes the step: what stores the flag,
+ * and what delays its trap, which the emulator would not if the guest had set it.
  */
 static bool kvmi_step_by_emulation(struct kvm_vcpu *vcpu,
 				   const struct x86_emulate_ctxt *ctxt)
 {
-	bool visible = kvm_x86_ops.kvmi_ops->step_is_visible;
-	bool ours = visible && !(kvm_get_rflags(vcpu) & X86_EFLAGS_TF);
+	bool ours = !(kvm_get_rflags(vcpu) & X86_EFLAGS_TF);
+
+	if (!kvm_x86_ops.kvmi_ops->step_is_visible)
+		return kvm_x86_ops.kvmi_ops->is_emulated(vcpu);
 
 	switch (kvmi_opcode(ctxt)) {
-	case 0xf4:			/* hlt */
-	case KVMI_OPCODE_0F | 0x30:	/* wrmsr */
-		return true;
 	case 0x9c:			/* pushf */
 	case 0x9d:			/* popf */
 	case KVMI_OPCODE_0F | 0x05:	/* syscall */
-		return visible;
+		return true;
 	case 0x17:			/* pop ss */
 	case 0xfb:			/* sti */
 	case KVMI_OPCODE_0F | 0xb2:	/* lss */
@@ -168,21 +165,39 @@ static bool kvmi_step_queue_int(struct kvm_vcpu *vcpu,
 	    kvm_get_rflags(vcpu) & X86_EFLAGS_VM)
 		return false;
 
-	kvm_x86_ops.kvmi_ops->step_queue_int(vcpu, ctxt->src.val);
+	kvm_x86_ops.kvmi_ops->forget_next_rip(vcpu);
+	kvm_queue_interrupt(vcpu, ctxt->src.val & 0xff, true);
 	kvm_make_request(KVM_REQ_EVENT, vcpu);
 	return true;
 }
 
-/* Returns what an exit handler returns. The emulator leaves it to others to halt. */
-static int kvmi_step_emulate(struct kvm_vcpu *vcpu)
+/*
+ * Carries out the instruction that has been decoded, if KVM has to. Returns what an
+ * exit handler returns, or KVMI_PASS. HLT and WRMSR are among them because KVM may
+ * handle their exits in a fastpath and enter the guest without a look at the step.
+ */
+static int kvmi_step_carry_out(struct kvm_vcpu *vcpu,
+			       const struct x86_emulate_ctxt *ctxt)
 {
-	int r = kvm_emulate_instruction(vcpu, 0);
+	bool privileged = !kvm_x86_call(get_cpl)(vcpu);
+	int r;
 
-	if (r == 1 && vcpu->arch.halt_request) {
-		vcpu->arch.halt_request = 0;
-		return kvm_emulate_halt_noskip(vcpu);
+	switch (kvmi_opcode(ctxt)) {
+	case 0xf4:
+		if (!privileged)
+			return KVMI_PASS;
+		kvm_x86_ops.kvmi_ops->forget_next_rip(vcpu);
+		return kvm_emulate_halt(vcpu);
+	case KVMI_OPCODE_0F | 0x30:
+		if (!privileged)
+			return KVMI_PASS;
+		kvm_x86_ops.kvmi_ops->forget_next_rip(vcpu);
+		r = kvmi_wrmsr(vcpu);
+		return r == KVMI_PASS ? kvm_emulate_wrmsr(vcpu) : r;
+	default:
+		return kvmi_step_by_emulation(vcpu, ctxt) ?
+		       kvm_emulate_instruction(vcpu, 0) : KVMI_PASS;
 	}
-	return r;
 }
 
 /*
@@ -194,9 +209,11 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 	struct kvmi_step *step = kvmi_step(vcpu);
 	bool decoded;
+	int r;
 
 	if (likely(!step->on) || is_guest_mode(vcpu) ||
-	    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE)
+	    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE ||
+	    vcpu->arch.apf.halted)
 		return KVMI_PASS;
 
 	if (!step->begun) {
@@ -222,11 +239,10 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 		step->delivers = true;
 		return KVMI_PASS;
 	}
-	if (kvmi_step_by_emulation(vcpu, ctxt)) {
+	r = kvmi_step_carry_out(vcpu, ctxt);
+	if (r != KVMI_PASS)
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-		return kvmi_step_emulate(vcpu);
-	}
-	return KVMI_PASS;
+	return r;
 }
 
 /*

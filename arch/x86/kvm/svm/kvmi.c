@@ -85,6 +85,18 @@ static bool svm_kvmi_can_step(void)
 	return true;
 }
 
+static bool svm_kvmi_can_inject(struct kvm_vcpu *vcpu)
+{
+	return true;
+}
+
+/* Else KVM takes it for the end of the instruction that it is about to skip. */
+static void svm_kvmi_forget_next_rip(struct kvm_vcpu *vcpu)
+{
+	to_svm(vcpu)->vmcb->control.next_rip = 0;
+	to_svm(vcpu)->next_rip = 0;
+}
+
 static bool svm_kvmi_has_desc_intercept(void)
 {
 	return true;
@@ -108,7 +120,8 @@ const struct kvmi_x86_ops svm_kvmi_ops = {
 	.intercept_breakpoints = svm_kvmi_intercept_breakpoints,
 	.can_step = svm_kvmi_can_step,
 	.step_is_visible = true,
-	.step_queue_int = svm_kvmi_step_queue_int,
+	.can_inject = svm_kvmi_can_inject,
+	.forget_next_rip = svm_kvmi_forget_next_rip,
 	.step_arm = svm_kvmi_step_arm,
 	.step_disarm = svm_kvmi_step_disarm,
 	.step_stop = svm_kvmi_step_stop,

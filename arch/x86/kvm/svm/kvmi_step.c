@@ -52,11 +52,16 @@ static void svm_kvmi_step_intercept(struct kvm_vcpu *vcpu, u32 want)
 		recalc_intercepts(svm);
 }
 
-void svm_kvmi_step_queue_int(struct kvm_vcpu *vcpu, u8 vector)
+/* An NMI that the hardware is to deliver by itself waits like those of KVM. */
+static void svm_kvmi_step_hold_vnmi(struct vcpu_svm *svm)
 {
-	/* Where the instruction before this one ended, if KVM carried it out. */
-	to_svm(vcpu)->vmcb->control.next_rip = 0;
-	kvm_queue_interrupt(vcpu, vector, true);
+	if (!is_vnmi_enabled(svm) ||
+	    !(svm->vmcb->control.int_ctl & V_NMI_PENDING_MASK))
+		return;
+
+	svm->vmcb->control.int_ctl &= ~V_NMI_PENDING_MASK;
+	vmcb_mark_dirty(svm->vmcb, VMCB_INTR);
+	svm->vcpu.arch.nmi_pending++;
 }
 
 void svm_kvmi_step_arm(struct kvm_vcpu *vcpu)
@@ -65,12 +70,18 @@ void svm_kvmi_step_arm(struct kvm_vcpu *vcpu)
 	struct vcpu_svm *svm = to_svm(vcpu);
 
 	svm_kvmi_step_intercept(vcpu, SVM_STEP_EXCEPTIONS);
+	svm_kvmi_step_hold_vnmi(svm);
 	/* Set already, or KVM steps for itself, which is as good. */
 	if (svm->nmi_singlestep)
 		return;
 
-	if (svm->vmcb->control.event_inj & SVM_EVTINJ_VALID)
+	if (svm->vmcb->control.event_inj & SVM_EVTINJ_VALID) {
 		step->delivers = true;
+	} else if (step->delivers) {
+		/* KVM could not: another vCPU has changed the code. */
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		return;
+	}
 
 	svm->nmi_singlestep_guest_rflags = kvm_get_rflags(vcpu);
 	svm->nmi_singlestep = true;
@@ -106,6 +117,9 @@ void svm_kvmi_step_disarm(struct kvm_vcpu *vcpu)
 void svm_kvmi_step_stop(struct kvm_vcpu *vcpu)
 {
 	svm_kvmi_step_disarm(vcpu);
+	/* KVM may want #GP, too, by now: it sees no change of a bit that is set. */
+	if (vcpu->arch.efer & EFER_SVME)
+		svm_kvmi_step(vcpu)->exceptions &= ~BIT(GP_VECTOR);
 	svm_kvmi_step_intercept(vcpu, 0);
 }
 
@@ -138,7 +152,7 @@ static int svm_kvmi_step_trap(struct kvm_vcpu *vcpu)
 	dr6 &= ~step->dr6 | DR6_BS;
 	kvmi_step_exit(vcpu, trapped);
 
-	if (dr6)
+	if (dr6 || !trapped)
 		kvm_queue_exception_p(vcpu, DB_VECTOR, dr6);
 	return 1;
 }
@@ -162,6 +176,10 @@ int svm_kvmi_step_exit(struct kvm_vcpu *vcpu)
 
 	/* Breakpoints have a handler of their own. */
 	if (vector > 31 || vector == BP_VECTOR || !(step->exceptions & BIT(vector)))
+		return KVMI_PASS;
+	/* KVM knows that these may not be the guest's. */
+	if ((vector == GP_VECTOR && vcpu->arch.efer & EFER_SVME) ||
+	    (vector == PF_VECTOR && vcpu->arch.apf.host_apf_flags))
 		return KVMI_PASS;
 
 	kvmi_queue_exception(vcpu, vector, lower_32_bits(control->exit_info_1),

@@ -144,6 +144,21 @@ static bool vmx_kvmi_can_step(void)
 	return vmcs_config.cpu_based_exec_ctrl & CPU_BASED_MONITOR_TRAP_FLAG;
 }
 
+static bool vmx_kvmi_is_emulated(struct kvm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->emulation_required;
+}
+
+/* KVM itself delivers to a guest that it runs in virtual 8086 mode. */
+static bool vmx_kvmi_can_inject(struct kvm_vcpu *vcpu)
+{
+	return !to_vmx(vcpu)->rmode.vm86_active;
+}
+
+static void vmx_kvmi_forget_next_rip(struct kvm_vcpu *vcpu)
+{
+}
+
 static void vmx_kvmi_step_arm(struct kvm_vcpu *vcpu)
 {
 	exec_controls_setbit(to_vmx(vcpu), CPU_BASED_MONITOR_TRAP_FLAG);
@@ -171,6 +186,9 @@ const struct kvmi_x86_ops vmx_kvmi_ops = {
 	.set_desc_intercept = vmx_kvmi_set_desc_intercept,
 	.intercept_breakpoints = vmx_kvmi_intercept_breakpoints,
 	.can_step = vmx_kvmi_can_step,
+	.is_emulated = vmx_kvmi_is_emulated,
+	.can_inject = vmx_kvmi_can_inject,
+	.forget_next_rip = vmx_kvmi_forget_next_rip,
 	.step_arm = vmx_kvmi_step_arm,
 	.step_disarm = vmx_kvmi_step_disarm,
 	.step_stop = vmx_kvmi_step_stop,

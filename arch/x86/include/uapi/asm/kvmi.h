@@ -267,7 +267,7 @@ struct kvmi_vcpu_event_xsetbv {
 
 /**
  * struct kvmi_vcpu_inject_exception - KVMI_VCPU_INJECT_EXCEPTION
- * @nr: vector of the exception: 0 to 31 without 2
+ * @nr: vector of the exception: 0, 1, 3 to 8, 10 to 14 or 16 to 19
  * @padding1: 0
  * @padding2: 0
  * @error_code: error code, for a vector that has one
@@ -282,7 +282,8 @@ struct kvmi_vcpu_event_xsetbv {
  * Errors: -KVM_EINVAL for any other vector and if the message is too short,
  * -KVM_EPERM if the VMM did not allow the TRAP event, -KVM_EBUSY if that event
  * of an earlier exception has not been sent yet, -KVM_EOPNOTSUPP if the vCPU
- * waits to be started or runs a nested guest.
+ * waits to be started, runs a nested guest, or is in real mode on a processor
+ * without unrestricted guest.
  */
 struct kvmi_vcpu_inject_exception {
 	__u8 nr;
