@@ -10,22 +10,10 @@
  *
  * --only-empty: empty_exit alone, for a kernel without introspection.
  */
-#include <sys/socket.h>
-
-#include "kvmi_test_util.h"
+#include "kvmi_bench_events.h"
 
 #define SAMPLES		101
 #define EXITS		100		/* in one sample */
-#define EVENTS		4000
-#define EVENT_SIZE	(sizeof(struct kvmi_msg_hdr) + sizeof(struct kvmi_event) + \
-			 sizeof(struct kvmi_vcpu_event_cr))
-
-struct cr_reply {
-	struct kvmi_msg_hdr hdr;
-	struct kvmi_vcpu_hdr vcpu;
-	struct kvmi_event_reply reply;
-	struct kvmi_vcpu_event_cr_reply cr;
-};
 
 static void row(const char *name, const char *unit, __u64 value, __u64 limit)
 {
@@ -34,17 +22,6 @@ static void row(const char *name, const char *unit, __u64 value, __u64 limit)
 	else
 		printf("%s %s %llu -\n", name, unit, value);
 	fflush(stdout);
-}
-
-static int compare(const void *a, const void *b)
-{
-	return *(__u64 *)a < *(__u64 *)b ? -1 : *(__u64 *)a > *(__u64 *)b;
-}
-
-static __u64 median(__u64 *v, int n)
-{
-	qsort(v, n, sizeof(*v), compare);
-	return v[n / 2];
 }
 
 /* --- exits ------------------------------------------------------------------------ */
@@ -88,92 +65,6 @@ static __u64 time_exit(struct kvmi_test *t)
 	__u64 none = time_run(t, 0);
 
 	return (time_run(t, EXITS) - none) / EXITS;
-}
-
-/* --- messages ----------------------------------------------------------------------- */
-
-static void read_exactly(int fd, void *buf, size_t size)
-{
-	TEST_ASSERT_EQ(recv(fd, buf, size, MSG_WAITALL), (ssize_t)size);
-}
-
-static void write_exactly(int fd, const void *buf, size_t size)
-{
-	TEST_ASSERT_EQ(send(fd, buf, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
-/* The other end of the socket: sends what KVM would, reads what the tool would. */
-static void *event_sender(void *arg)
-{
-	__u8 event[EVENT_SIZE] = { };
-	struct cr_reply reply;
-	int fd = *(int *)arg;
-
-	for (int i = 0; i < EVENTS; i++) {
-		write_exactly(fd, event, sizeof(event));
-		read_exactly(fd, &reply, sizeof(reply));
-	}
-	return NULL;
-}
-
-/* Median ticks from one event to the next, as the tool sees it. */
-static __u64 time_events(int fd)
-{
-	struct cr_reply reply = {
-		.hdr = { KVMI_VCPU_EVENT_REPLY, sizeof(reply) - sizeof(reply.hdr) },
-		.reply.event = KVMI_VCPU_EVENT_CR,
-	};
-	struct kvmi_event_msg ev;
-	__u64 v[EVENTS], last = 0, now;
-
-	for (int i = 0; i < EVENTS; i++) {
-		read_exactly(fd, &ev, EVENT_SIZE);
-		now = rdtsc();
-		v[i] = now - last;
-		last = now;
-		reply.hdr.seq = ev.hdr.seq;
-		reply.cr.new_val = ev.cr.new_value;
-		write_exactly(fd, &reply, sizeof(reply));
-	}
-	/* The first ones warm up. */
-	return median(v + EVENTS / 4, EVENTS - EVENTS / 4);
-}
-
-static __u64 time_socket(void)
-{
-	pthread_t thread;
-	__u64 ticks;
-	int sv[2];
-
-	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv), "socketpair() failed");
-	TEST_ASSERT(!pthread_create(&thread, NULL, event_sender, &sv[0]), "pthread_create()");
-	ticks = time_events(sv[1]);
-	pthread_join(thread, NULL);
-	close(sv[0]);
-	close(sv[1]);
-	return ticks;
-}
-
-static void guest_writes_cr3(struct kvmi_guest *g)
-{
-	__u64 cr3 = get_cr3();
-
-	while (!READ_ONCE(g->go))
-		;
-	for (int i = 1; i <= EVENTS; i++)
-		set_cr3(cr3 | (i & 1 ? X86_CR3_PWT : 0));
-	for (;;)
-		asm volatile("cli; hlt");
-}
-
-static __u64 time_cr3_events(struct kvmi_test *t)
-{
-	kvmi_set_guest(t, 0, guest_writes_cr3);
-	kvmi_run(t, 0);
-	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_CR, 1));
-	KVMI_ASSERT_OK(kvmi_control_cr(&t->tool, 0, 3, 1));
-	WRITE_ONCE(t->guest[0]->go, 1);
-	return time_events(t->tool.fd);
 }
 
 /* --- commands: the vCPU is halted or waits for the tool, so that nothing else runs ---- */
@@ -320,10 +211,38 @@ static void bench_memory(void)
 	}
 }
 
+/* --- events --------------------------------------------------------------------------- */
+
+/* What the other kinds may cost beside a write to CR3. */
+static void bench_events(struct kvmi_test *t, __u64 empty)
+{
+	__u64 socket = time_socket(), cr3, limit;
+	struct kvmi_get_version_reply v;
+
+	row("unix_socket_roundtrip", "ticks", socket, 0);
+	cr3 = time_cr3_events(t);
+	row("cr3_event_roundtrip", "ticks", cr3, (empty + socket) * 3 / 2);
+	limit = cr3 * 13 / 10;
+	row("msr_event", "ticks", time_msr_events(t), limit);
+	row("breakpoint_event", "ticks", time_breakpoint_events(t), limit);
+	row("hypercall_event", "ticks", time_hypercall_events(t), limit);
+	row("cpuid_event", "ticks", time_cpuid_events(t), limit);
+
+	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
+	if (v.features.descriptor)
+		row("descriptor_event", "ticks", time_descriptor_events(t), limit);
+	else
+		printf("# no descriptor_event: this processor cannot report it\n");
+	if (v.features.singlestep)
+		row("singlestep_event", "ticks", time_singlestep_events(t), limit);
+	else
+		printf("# no singlestep_event: this processor cannot stop after an instruction\n");
+}
+
 int main(int argc, char *argv[])
 {
 	bool only_empty = argc == 2 && !strcmp(argv[1], "--only-empty");
-	__u64 empty, hooked, socket;
+	__u64 empty, hooked;
 	struct kvmi_test t = { };
 
 	if (argc > 2 || (argc == 2 && !only_empty)) {
@@ -348,9 +267,8 @@ int main(int argc, char *argv[])
 	hooked = time_exit(&t);
 	row("exit_hooked", "ticks", hooked > empty ? hooked - empty : 0, 60);
 
-	socket = time_socket();
-	row("unix_socket_roundtrip", "ticks", socket, 0);
-	row("cr3_event_roundtrip", "ticks", time_cr3_events(&t), (empty + socket) * 3 / 2);
+	bench_events(&t, empty);
+	restart(&t, guest_halt);
 	commands(&t);
 	kvmi_test_teardown(&t);
 	return 0;
