@@ -7,13 +7,15 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 OUT=$BUILD/l2
-SRC=$ROOT/harness/l2/init.c
+SRC=$ROOT/harness/l2
 
 need gcc libc6-dev cpio
-[ ! "$OUT/initramfs.gz" -nt "$SRC" ] || exit 0
+if [ -e "$OUT/initramfs.gz" ] && [ -z "$(find "$SRC" -name '*.[ch]' -newer "$OUT/initramfs.gz")" ]; then
+	exit 0
+fi
 rm -rf "$OUT"
 mkdir -p "$OUT/root"
-gcc -O2 -Wall -Wextra -Werror -static -s -o "$OUT/root/init" "$SRC"
+gcc -O2 -Wall -Wextra -Werror -static -s -o "$OUT/root/init" "$SRC"/*.c
 mkdir "$OUT/root/dev" "$OUT/root/proc"
 (cd "$OUT/root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0 | gzip -9) \
 	>"$OUT/initramfs.gz.new"

@@ -11,6 +11,8 @@
  *   L2: ready
  *   L2: beat N                      twice a second; passes in the page grow
  *
+ * And what calls.c says, when the tool asks for it.
+ *
  * On every CPU the same number of processes forms a ring and hands on a token,
  * so that each pass is one change of the address space, and there is no other.
  */
@@ -28,20 +30,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "l2.h"
+
 #define RING 3
-#define MAX_CPUS 4
-#define MARKER_SIZE 64
 
-/* What the tool reads and writes. */
-struct page {
-	char marker[MARKER_SIZE];
-	volatile uint64_t passes[MAX_CPUS];
-};
-
-static struct page *page;
+struct page *page;
+int cpus;
 static long rest_ms = 2;
 
-static void say(const char *fmt, ...)
+void say(const char *fmt, ...)
 {
 	char line[512];
 	va_list args;
@@ -58,11 +55,19 @@ static void say(const char *fmt, ...)
 		_exit(1);
 }
 
-static void die(const char *what)
+void die(const char *what)
 {
 	say("L2: failed: %s: %s", what, strerror(errno));
 	for (;;)
 		pause();
+}
+
+void schedule_as(int policy, int priority)
+{
+	const struct sched_param param = { .sched_priority = priority };
+
+	if (sched_setscheduler(0, policy, &param) < 0)
+		die("sched_setscheduler");
 }
 
 /*
@@ -71,15 +76,13 @@ static void die(const char *what)
  */
 static void pin(int cpu)
 {
-	const struct sched_param param = { .sched_priority = 1 };
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		die("sched_setaffinity");
-	if (sched_setscheduler(0, SCHED_FIFO, &param) < 0)
-		die("sched_setscheduler");
+	schedule_as(SCHED_FIFO, 1);
 }
 
 static void set_up(void)
@@ -171,6 +174,15 @@ static uint64_t find_physical(uint64_t end, const char *pattern)
 	return address < end ? address : 0;
 }
 
+void *map_shared(int fd, off_t offset, int prot, int flags)
+{
+	void *p = mmap(NULL, 4096, prot, MAP_SHARED | flags, fd, offset);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
 /*
  * A page that stays where it is, because it is locked and nothing migrates. It
  * is found in memory by what it holds; twice, to be sure that it is the page
@@ -181,10 +193,8 @@ static void make_page(uint64_t ram_end)
 	uint64_t address, again;
 	struct timespec ts;
 
-	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE, -1, 0);
-	if (page == MAP_FAILED)
-		die("mmap");
+	page = map_shared(-1, 0, PROT_READ | PROT_WRITE,
+			  MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	snprintf(page->marker, MARKER_SIZE, "%p %ld.%ld", (void *)page,
 		 (long)ts.tv_sec, ts.tv_nsec);
@@ -221,12 +231,14 @@ static void lead(int cpu, int in, int out)
 	if (read(in, &token, 1) != 1)
 		die("token");
 	nanosleep(&rest, NULL);
+	if (page->entry)
+		count_calls(cpu);
 	page->passes[cpu] += RING;
 	if (write(out, &token, 1) != 1)
 		die("token");
 }
 
-static double now(void)
+double now(void)
 {
 	struct timespec ts;
 
@@ -281,7 +293,7 @@ static void start_ring(int cpu, int *in, int *out)
 int main(void)
 {
 	char seen[MARKER_SIZE];
-	int cpus, cpu, in, out, unused;
+	int cpu, in, out, unused;
 	uint64_t ram_end;
 	double next;
 
@@ -297,6 +309,7 @@ int main(void)
 	say_symbols();
 	say_banner();
 	make_page(ram_end);
+	set_up_calls();
 	memcpy(seen, page->marker, MARKER_SIZE);
 
 	start_ring(0, &in, &out);
