@@ -63,12 +63,23 @@ configuration() {
 # Bochs does not end on SIGTERM, nor with its terminal.
 end_bochs() { kill -KILL "$(cat "$LOGDIR/pid")" 2>/dev/null || :; }
 
+# With its debugger Bochs draws on a pseudo-terminal of its own, if only a cursor
+# that blinks, and stops for ever when nobody reads there.
+read_screen() {
+	local screen
+
+	screen=$(sed -n 's/.*connected to screen "\(.*\)".*/\1/p' "$LOGDIR/screen")
+	[ -n "$screen" ] || return 1
+	{ stty raw -echo && exec cat; } <"$screen" >/dev/null 2>&1 &
+}
+
 # A kernel that panics reboots, and Bochs would boot it again and again.
 watch() {
-	local start=$SECONDS
+	local start=$SECONDS read=
 
 	while kill -0 "$1" 2>/dev/null; do
 		sleep 1
+		[ -n "$read" ] || ! read_screen || read=1
 		if [ $((SECONDS - start)) -ge "$LIMIT" ]; then
 			touch "$LOGDIR/late"
 			end_bochs
