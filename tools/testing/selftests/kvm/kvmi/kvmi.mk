@@ -3,11 +3,13 @@
 # VM introspection tests; included by ../Makefile. Each is one program of TAP
 # cases, kvmi_bench prints figures and is not run by `make run_tests`.
 
+LIBKVM_x86_64 += kvmi/kvmi_step_insn.c
 LIBKVM_x86_64 += kvmi/kvmi_test_insn.c
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_attach_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_breakpoint_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_error_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_control_msr_test
@@ -20,7 +22,9 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_control_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_event_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_fail_nth_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_fpu_race_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_guest_debug_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_hypercall_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_inject_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_int3_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
@@ -35,6 +39,8 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_race_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_slow_tool_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stats_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_step_insn_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_step_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stream_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stuck_tool_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_translate_test

@@ -269,6 +269,9 @@ static void *worker_fn(void *arg)
 	this_run = run;
 	WRITE_ONCE(w->tid, gettid());
 	while (true) {
+		/* A signal that came before this_run was set. */
+		if (READ_ONCE(w->stop))
+			WRITE_ONCE(run->immediate_exit, 1);
 		r = __vcpu_run(w->vcpu);
 		err = errno;
 		pthread_mutex_lock(&w->lock);
