@@ -104,7 +104,7 @@ check_size() {
 		case $f in
 		*.sh) limit=150 ;;
 		Makefile) limit=300 ;;
-		include/uapi/*) limit=1000 ;;
+		include/uapi/* | arch/*/include/uapi/*) limit=1000 ;;
 		*) limit=400 ;;
 		esac
 		[ "$lines" -le $limit ] || echo "$f: $lines lines, more than $limit"
