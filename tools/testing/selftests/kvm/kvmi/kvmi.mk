@@ -45,6 +45,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_step_irq_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_step_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stream_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stuck_tool_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_switch_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_translate_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vcpu_state_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_vm_info_test
