@@ -53,7 +53,10 @@ static void report_calls(void)
 		n += snprintf(made + n, sizeof(made) - n, "%lu ", calls->made[cpu]);
 		wrong += calls->wrong[cpu];
 	}
-	calls->quiet = calls->go = calls->done = calls->gone = 0;
+	calls->quiet = 0;
+	calls->go = 0;
+	calls->done = 0;
+	calls->gone = 0;
 	say("L2: calls %s%lu", made, wrong);
 	page->entry = 0;
 }

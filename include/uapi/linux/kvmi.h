@@ -373,7 +373,7 @@ struct kvmi_vm_control_cmd_response {
 };
 
 /* Report failures of commands that are not answered. */
-#define KVMI_CMD_RESPONSE_ERRORS	(1 << 0)
+#define KVMI_CMD_RESPONSE_ERRORS	1
 
 /**
  * struct kvmi_vm_event_cmd_error - data of KVMI_VM_EVENT_CMD_ERROR

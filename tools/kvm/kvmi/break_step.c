@@ -229,7 +229,7 @@ static int step_all(struct breakpoint *b)
 			return r;
 		r = follow_wait(&b->f, BREAK_TIMEOUT, &ev);
 		if (!r) {
-			out_error("break: the instruction has no end after %d s; is the VM stopped?",
+			out_error("break: no end of the instruction in %d s; is the VM stopped?",
 				  BREAK_TIMEOUT / 1000);
 			b->said = true;
 			return -ETIMEDOUT;

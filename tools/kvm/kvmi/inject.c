@@ -53,8 +53,8 @@ static int report(struct cli *cli, const struct request *q,
 		       ev->arch.regs.rip);
 	}
 	if (t->lost)
-		out_error("inject: vCPU %u got nothing: it was reset, or (for #BP and #OF) it is not at an instruction that raises the exception",
-			  ev->vcpu);
+		out_error("inject: vCPU %u got nothing: it was reset, or is not at %s",
+			  ev->vcpu, "the instruction that #BP and #OF need");
 	else if (!ours)
 		out_error("inject: vCPU %u had %s on its way and got that; try again",
 			  ev->vcpu, text);

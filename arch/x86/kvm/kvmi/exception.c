@@ -141,6 +141,12 @@ bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *da
 	if (injection->state != KVMI_INJECTION_QUEUED)
 		return false;
 
+	if (kvm_is_exception_pending(vcpu) && !ex->injected) {
+		/* KVM did not get so far. */
+		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		return false;
+	}
+
 	*data = (struct kvmi_vcpu_event_trap) { };
 	if (ex->injected) {
 		data->vector = ex->vector;
@@ -150,10 +156,6 @@ bool kvmi_injection_event(struct kvm_vcpu *vcpu, struct kvmi_vcpu_event_trap *da
 		data->vector = NMI_VECTOR;
 	} else if (vcpu->arch.interrupt.injected) {
 		data->vector = vcpu->arch.interrupt.nr;
-	} else if (kvm_is_exception_pending(vcpu)) {
-		/* KVM did not get so far. */
-		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-		return false;
 	} else {
 		data->lost = 1;
 	}

@@ -61,7 +61,8 @@ static inline void begin(struct kvmi_test *t, int i, int form)
 	kvmi_step_begin(t, i);
 }
 
-static inline void expect_breakpoint(struct kvmi_test *t, int i, int form, struct kvmi_event_msg *ev)
+static inline void expect_breakpoint(struct kvmi_test *t, int i, int form,
+				     struct kvmi_event_msg *ev)
 {
 	__u64 rip;
 

@@ -39,11 +39,12 @@ static const struct row rows[] = {
 	{ KVMI_VCPU_CONTROL_EVENTS, true, .size = 8, .pad = BYTES(3, 7),
 	  .body = { KVMI_VCPU_EVENT_CR, 0, 1 } },
 	{ KVMI_VCPU_CONTROL_CR, true, .size = 8, .pad = BYTES(1, 3), .body = { 0, [4] = 3 } },
-	{ KVMI_VCPU_CONTROL_MSR, true, .size = 8, .pad = BYTES(1, 3), .body = { 0, [4] = 0x74, 1 } },
+	{ KVMI_VCPU_CONTROL_MSR, true, .size = 8, .pad = BYTES(1, 3),
+	  .body = { 0, [4] = 0x74, 1 } },
 	{ KVMI_VCPU_CONTROL_SINGLESTEP, true, .size = 8, .pad = BYTES(1, 7), .body = { 0 } },
 	/* An NMI is no exception. What can be injected has tests of its own. */
-	{ KVMI_VCPU_INJECT_EXCEPTION, true, .size = 16, .min = 16, .pad = BYTES(1, 3), .err = -KVM_EINVAL,
-	  .body = { 2 } },
+	{ KVMI_VCPU_INJECT_EXCEPTION, true, .size = 16, .min = 16, .pad = BYTES(1, 3),
+	  .err = -KVM_EINVAL, .body = { 2 } },
 	{ KVMI_VCPU_GET_REGISTERS, true, .size = 8, .pad = BYTES(2, 7),
 	  .reply = sizeof(struct kvmi_vcpu_get_registers_reply) },
 	{ KVMI_VCPU_SET_REGISTERS, true, .size = sizeof(struct kvm_regs),
@@ -257,6 +258,7 @@ KVMI_TEST(kvmi_proto, surplus_is_ignored, guest_spin)
 {
 	static const size_t more[] = { 1, 7, 8, 64, 1000 };
 	struct cmd c;
+	int err;
 
 	kvmi_run(t, 0);
 	for_each_row(r) {
@@ -264,7 +266,8 @@ KVMI_TEST(kvmi_proto, surplus_is_ignored, guest_spin)
 			build(&c, r);
 			memset(c.data + c.size, 0xff, sizeof(c.data) - c.size);
 			c.size = i < ARRAY_SIZE(more) ? c.size + more[i] : sizeof(c.data);
-			TEST_ASSERT(issue(t, &c, r->reply) == (r->exact ? -KVM_EINVAL : expected(t, r)),
+			err = r->exact ? -KVM_EINVAL : expected(t, r);
+			TEST_ASSERT(issue(t, &c, r->reply) == err,
 				    "command %u with surplus, %zu bytes", r->id, c.size);
 		}
 	}

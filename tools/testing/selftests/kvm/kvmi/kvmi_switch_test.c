@@ -278,7 +278,8 @@ static void expect_results(struct kvmi_test *t, int i)
 	__u64 *val = t->guest[i]->val;
 
 	for (int c = 0; c < ARRAY_SIZE(checks); c++)
-		TEST_ASSERT(!(val[FAILED] & BIT(c)), "vCPU %d: the guest found %s wrong", i, checks[c]);
+		TEST_ASSERT(!(val[FAILED] & BIT(c)), "vCPU %d: the guest found %s wrong",
+			    i, checks[c]);
 	TEST_ASSERT_EQ(val[CALLS], calls[i]);
 	TEST_ASSERT_EQ(val[ANSWERS], answers[i]);
 	TEST_ASSERT_EQ(val[TRAPS], traps[i]);
@@ -314,6 +315,7 @@ FIXTURE_SETUP(kvmi_switch)
 		t->guest[i]->val[HAS_XSAVE] = kvm_cpu_has(X86_FEATURE_XSAVE);
 	}
 }
+
 FIXTURE_TEARDOWN(kvmi_switch) { kvmi_test_teardown(&self->t); }
 
 TEST_F_TIMEOUT(kvmi_switch, every_event, 1500)

@@ -131,7 +131,8 @@ static void receive(struct kvmi_test *t, struct kvmi_msg *msg)
 		in.used = 0;
 		in.fill = have;
 		n = recv(t->tool.fd, in.buf + in.fill, sizeof(in.buf) - in.fill, 0);
-		TEST_ASSERT(n > 0, n ? "timeout: no message from KVM" : "KVM closed the connection");
+		TEST_ASSERT(n > 0, n ? "timeout: no message from KVM" :
+			    "KVM closed the connection");
 		in.fill += n;
 	}
 	TEST_ASSERT(msg->hdr.size <= sizeof(msg->data), "a message of %u bytes", msg->hdr.size);
@@ -143,7 +144,9 @@ static void start_messages(struct kvmi_test *t)
 {
 	struct timeval timeout = { .tv_sec = KVMI_TIMEOUT_MS / 1000 };
 
-	in.fill = in.used = out.fill = 0;
+	in.fill = 0;
+	in.used = 0;
+	out.fill = 0;
 	TEST_ASSERT(!setsockopt(t->tool.fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)),
 		    "setsockopt() failed");
 }
@@ -184,7 +187,8 @@ static void take_reply(const struct kvmi_msg *msg)
 		    "a reply to command %u seq %u, which is none", msg->hdr.id, msg->hdr.seq);
 	TEST_ASSERT(!ec->err, "command %u: error code %d (%s)", p->id, ec->err,
 		    kvmi_err_str(ec->err));
-	TEST_ASSERT(p->seq > last_answered[p->vcpu], "replies of vCPU %u are not in order", p->vcpu);
+	TEST_ASSERT(p->seq > last_answered[p->vcpu], "replies of vCPU %u are not in order",
+		    p->vcpu);
 	last_answered[p->vcpu] = p->seq;
 	if (p->off)
 		p->off->on = 0;

@@ -170,11 +170,11 @@ __u32 kvmi_fill_socket(struct kvmi_tool *tool)
 		TEST_ASSERT(!ioctl(tool->fd, FIONREAD, &unread), "FIONREAD");
 		if (n == sizeof(hdr) || unread != seen)
 			end = kvmi_now_ms() + patience_ms;
-		else if (kvmi_now_ms() > end)
+		if (kvmi_now_ms() > end)
 			return tool->seq;
-		else
-			sched_yield();
 		seen = unread;
+		if (n < 0)
+			sched_yield();
 	}
 }
 
