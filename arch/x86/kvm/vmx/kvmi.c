@@ -72,12 +72,15 @@ static void vmx_kvmi_set_cr_intercept(struct kvm_vcpu *vcpu, u32 want, u32 had)
 	if ((want | had) & BIT(4))
 		vmx_kvmi_set_cr4_owned(vcpu, want & BIT(4));
 
-	/* Without unrestricted guest, KVM wants the exits until paging is on. */
-	if (want & BIT(3))
+	if (want & BIT(3)) {
+		/* With the bit set, KVM takes what it has cached for CR3. */
+		kvm_read_cr3(vcpu);
 		exec_controls_setbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
-	else if (had & BIT(3) && enable_ept &&
-		 (enable_unrestricted_guest || is_paging(vcpu)))
+	} else if (had & BIT(3) && enable_ept &&
+		   (enable_unrestricted_guest || is_paging(vcpu))) {
+		/* Without unrestricted guest, KVM wants the exits until paging is on. */
 		exec_controls_clearbit(vmx, CPU_BASED_CR3_LOAD_EXITING);
+	}
 }
 
 /* Of these KVM keeps no record besides whether it passes all of them through. */

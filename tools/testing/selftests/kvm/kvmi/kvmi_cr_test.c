@@ -74,6 +74,31 @@ TEST_F_TIMEOUT(kvmi_cr_bit, is_reported, KVMI_TEST_TIMEOUT_S)
 	TEST_ASSERT_EQ(get_cr(t, 0, cr), b);
 }
 
+/* What the guest wrote while nobody looked is the old value of the next write. */
+TEST_F_TIMEOUT(kvmi_cr_bit, written_before_watching, KVMI_TEST_TIMEOUT_S)
+{
+	struct kvmi_test *t = &self->t;
+	__u32 cr = variant->cr;
+	struct kvmi_event_msg ev;
+	__u64 a, b;
+
+	if (variant->needs_xsave && !kvm_cpu_has(X86_FEATURE_XSAVE))
+		SKIP(return, "this processor has no XSAVE");
+	kvmi_set_guest(t, 0, guest_writer);
+	kvmi_run(t, 0);
+	a = get_cr(t, 0, cr);
+	b = a ^ variant->bit;
+	begin_write(t, 0, cr, b);
+	end_write(t, 0, 0, b);
+
+	select_cr(t, 0, cr);
+	begin_write(t, 0, cr, a);
+	expect_cr(t, 0, cr, b, a, &ev);
+	kvmi_continue(&t->tool, &ev);
+	end_write(t, 0, 0, a);
+	TEST_ASSERT_EQ(get_cr(t, 0, cr), a);
+}
+
 /* --- the rest -------------------------------------------------------------------- */
 
 KVMI_TEST_SUITE(kvmi_cr, 1);
