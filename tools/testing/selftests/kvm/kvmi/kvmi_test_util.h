@@ -10,6 +10,7 @@
  * longer than KVMI_TIMEOUT_MS fails the test with a message that names it.
  */
 
+#include <asm/barrier.h>
 #include <linux/kvmi.h>
 #include <pthread.h>
 
@@ -247,7 +248,7 @@ static inline void set_cr3(__u64 val)
 /* Count until the host lets the guest take step @n. */
 static inline void guest_wait(struct kvmi_guest *g, __u64 n)
 {
-	while (READ_ONCE(g->go) < n) {
+	while (smp_load_acquire(&g->go) < n) {
 		WRITE_ONCE(g->count, g->count + 1);
 		cpu_relax();
 	}
@@ -255,7 +256,7 @@ static inline void guest_wait(struct kvmi_guest *g, __u64 n)
 
 static inline void guest_done(struct kvmi_guest *g, __u64 n)
 {
-	WRITE_ONCE(g->done, n);
+	smp_store_release(&g->done, n);
 }
 
 void guest_spin(struct kvmi_guest *g);		/* counts for ever */

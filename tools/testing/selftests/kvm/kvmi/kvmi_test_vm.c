@@ -38,7 +38,7 @@ void guest_cr3_writes(struct kvmi_guest *g)
 	for (__u64 n = 1; ; n++) {
 		WRITE_ONCE(g->count, n);
 		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
-		WRITE_ONCE(g->done, n);
+		smp_store_release(&g->done, n);
 		/* An emulator that does little else than flush its TLB stands still. */
 		for (int i = 0; i < 1000; i++)
 			barrier();
@@ -388,12 +388,12 @@ void kvmi_expect_running(struct kvmi_test *t, int i)
 
 void kvmi_step_begin(struct kvmi_test *t, int i)
 {
-	WRITE_ONCE(t->guest[i]->go, t->guest[i]->go + 1);
+	smp_store_release(&t->guest[i]->go, t->guest[i]->go + 1);
 }
 
 void kvmi_step_end(struct kvmi_test *t, int i)
 {
 	struct kvmi_guest *g = t->guest[i];
 
-	KVMI_WAIT(READ_ONCE(g->done) == g->go, "the guest does not finish its step");
+	KVMI_WAIT(smp_load_acquire(&g->done) == g->go, "the guest does not finish its step");
 }
