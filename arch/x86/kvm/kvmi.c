@@ -22,6 +22,7 @@ void kvmi_arch_fill_features(struct kvmi_features *features)
 {
 	features->singlestep = kvm_x86_ops.kvmi_ops->can_step();
 	features->descriptor = kvm_x86_ops.kvmi_ops->has_desc_intercept();
+	features->page_access = kvmi_page_access_features();
 }
 
 void kvmi_arch_watch(struct kvm_vcpu *vcpu)
@@ -48,7 +49,7 @@ bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
 	if (!kvmi_vcpu_in_session(vcpu))
 		return false;
 
-	return vcpu->introspection->arch.step.on ||
+	return vcpu->introspection->arch.step.asked ||
 	       (control & KVM_GUESTDBG_USE_SW_BP &&
 		kvmi_breakpoint_is_watched(vcpu));
 }
@@ -59,6 +60,7 @@ void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 	vcpu->introspection->arch.cr_selected = 0;
 	kvmi_msr_reset(vcpu);
 	vcpu->introspection->arch.injection.state = KVMI_INJECTION_NONE;
+	kvmi_view_leave(vcpu);
 	kvmi_step_reset(vcpu);
 }
 
@@ -155,6 +157,7 @@ void kvmi_arch_end_entry(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->introspection->arch.step.applied)
 		kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
+	kvmi_pf_end_entry(vcpu);
 }
 
 /* The guest is to be entered next. Returns as kvmi_pre_run() does. */
@@ -182,6 +185,8 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 
 	if (likely(!arch->watching))
 		return;
+
+	kvmi_pf_prepare_entry(vcpu);
 
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
 	if (is_guest_mode(vcpu)) {

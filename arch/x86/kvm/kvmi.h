@@ -7,6 +7,8 @@
 #include <linux/kvm_host.h>
 #include <linux/util_macros.h>
 
+struct kvm_mmu_page;
+struct kvm_page_fault;
 struct kvmi_x86_ops;
 
 /* regs.c: the register ioctls without vcpu_load(). */
@@ -23,6 +25,9 @@ extern const struct kvmi_x86_ops svm_kvmi_ops;
 
 #define KVMI_X86_OPS(ops) \
 	.kvmi_ops = PTR_IF(IS_ENABLED(CONFIG_KVM_INTROSPECTION), &(ops)),
+
+/* Whether KVM makes EPT entries that grant nothing but execution. */
+#define KVMI_EXEC_ONLY		IS_ENABLED(CONFIG_KVM_INTROSPECTION)
 
 #ifdef CONFIG_KVM_INTROSPECTION
 
@@ -58,7 +63,95 @@ static inline bool kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
 int vmx_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 
+unsigned int __kvmi_spte_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
+				const struct kvm_memory_slot *slot, gfn_t gfn,
+				unsigned int pte_access);
+
+/*
+ * What an SPTE for @gfn in @sp may grant of @pte_access, ACC_EXEC_MASK and so on.
+ * Called under mmu_lock.
+ */
+static inline unsigned int kvmi_spte_access(struct kvm_vcpu *vcpu,
+					    struct kvm_mmu_page *sp,
+					    const struct kvm_memory_slot *slot,
+					    gfn_t gfn, unsigned int pte_access)
+{
+	if (kvmi_active(vcpu))
+		return __kvmi_spte_access(vcpu, sp, slot, gfn, pte_access);
+	return pte_access;
+}
+
+u8 __kvmi_view(struct kvm_vcpu *vcpu);
+
+/* Which of a VM's page tables the vCPU uses, for the role of their root. */
+static inline u8 kvmi_view(struct kvm_vcpu *vcpu)
+{
+	return kvmi_active(vcpu) ? __kvmi_view(vcpu) : 0;
+}
+
+int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level);
+
+/* The largest page up to @max_level that may map @gfn. */
+static inline int kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn,
+					 int max_level)
+{
+	if (static_branch_unlikely(&kvmi_key) && READ_ONCE(kvm->introspection))
+		return __kvmi_max_mapping_level(kvm, gfn, max_level);
+	return max_level;
+}
+
+int __kvmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/*
+ * Called before memory is made available to the guest, with kvm->srcu held and without
+ * mmu_lock. Returns RET_PF_CONTINUE, or what a page fault handler returns; then it may
+ * have slept and dropped kvm->srcu.
+ */
+static inline int kvmi_page_fault(struct kvm_vcpu *vcpu,
+				  struct kvm_page_fault *fault)
+{
+	return kvmi_active(vcpu) ? __kvmi_page_fault(vcpu, fault) : 0;
+}
+
+bool __kvmi_emulation_failed(struct kvm_vcpu *vcpu);
+
+/* True if there is another way to execute what KVM could not emulate. */
+static inline bool kvmi_emulation_failed(struct kvm_vcpu *vcpu)
+{
+	return kvmi_active(vcpu) && __kvmi_emulation_failed(vcpu);
+}
+
 #else
+
+static inline unsigned int kvmi_spte_access(struct kvm_vcpu *vcpu,
+					    struct kvm_mmu_page *sp,
+					    const struct kvm_memory_slot *slot,
+					    gfn_t gfn, unsigned int pte_access)
+{
+	return pte_access;
+}
+
+static inline u8 kvmi_view(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+static inline int kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn,
+					 int max_level)
+{
+	return max_level;
+}
+
+static inline int kvmi_page_fault(struct kvm_vcpu *vcpu,
+				  struct kvm_page_fault *fault)
+{
+	return 0;
+}
+
+static inline bool kvmi_emulation_failed(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
 
 static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
 static inline void kvmi_post_run(struct kvm_vcpu *vcpu) { }

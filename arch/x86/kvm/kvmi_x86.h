@@ -7,6 +7,8 @@
 #include <linux/kvm_host.h>
 #include <asm/kvmi_host.h>
 
+struct x86_emulate_ops;
+
 /* In the opcode of an instruction: it begins with 0x0f. */
 #define KVMI_OPCODE_0F		0x100
 
@@ -41,15 +43,38 @@ bool kvmi_step_event(struct kvm_vcpu *vcpu,
 void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu);
 void kvmi_step_exit(struct kvm_vcpu *vcpu, bool trapped);
 
+void kvmi_step_once(struct kvm_vcpu *vcpu, bool once);
+
+/* kvmi/view.c */
+bool kvmi_view_enter(struct kvm_vcpu *vcpu);
+void kvmi_view_leave(struct kvm_vcpu *vcpu);
+bool kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access);
+u8 kvmi_view_access(struct kvm_vcpu *vcpu, gfn_t gfn);
+
 /* svm/kvmi_step.c */
 int svm_kvmi_step_exit(struct kvm_vcpu *vcpu);
 void svm_kvmi_step_arm(struct kvm_vcpu *vcpu);
 void svm_kvmi_step_disarm(struct kvm_vcpu *vcpu);
 void svm_kvmi_step_stop(struct kvm_vcpu *vcpu);
 
-/* kvmi/emulate.c */
+/* kvmi/emulate.c; what KVM's own emulator context has */
+extern const struct x86_emulate_ops *kvm_emulate_ops;
 void kvmi_emulate_watch(struct kvm_vcpu *vcpu, bool watch);
 bool kvmi_emulate_asked(struct kvm_vcpu *vcpu, int r);
+
+/* kvmi/emulate_memory.c */
+void kvmi_emulate_memory_init(struct x86_emulate_ops *ops);
+
+/* kvmi/page_access.c */
+u8 kvmi_page_access_features(void);
+bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot);
+
+/* kvmi/page_fault.c */
+int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access);
+bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *val);
+void kvmi_pf_retry(struct kvm_vcpu *vcpu);
+void kvmi_pf_end_entry(struct kvm_vcpu *vcpu);
+void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu);
 
 /* kvmi/cpuid.c */
 bool kvmi_cpuid_is_watched(struct kvm_vcpu *vcpu);

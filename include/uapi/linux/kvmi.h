@@ -78,6 +78,8 @@
  * @KVMI_VM_READ_PHYSICAL: read guest memory
  * @KVMI_VM_WRITE_PHYSICAL: write guest memory
  * @KVMI_VCPU_INJECT_EXCEPTION: raise an exception in the guest
+ * @KVMI_VM_GET_PAGE_ACCESS: what the guest may do with pages
+ * @KVMI_VM_SET_PAGE_ACCESS: restrict what the guest may do with pages
  * @KVMI_VCPU_GET_MTRR_TYPE: memory type that the guest's MTRRs give an address
  * @KVMI_VM_CONTROL_CMD_RESPONSE: switch command replies off and on
  * @KVMI_VM_GET_MAX_GFN: end of guest memory
@@ -86,6 +88,7 @@
  * @KVMI_VCPU_SET_XSAVE: write the vCPU's extended state
  * @KVMI_VM_QUERY_PHYSICAL: memory range around a guest frame
  * @KVMI_VCPU_CONTROL_SINGLESTEP: stop a vCPU after each instruction
+ * @KVMI_VM_SET_PAGE_ACCESS_RANGES: the same for ranges of pages
  * @KVMI_NUM_MESSAGES: upper bound of all ids, present and future
  */
 enum kvmi_message_id {
@@ -109,6 +112,8 @@ enum kvmi_message_id {
 	KVMI_VM_READ_PHYSICAL		= 17,
 	KVMI_VM_WRITE_PHYSICAL		= 18,
 	KVMI_VCPU_INJECT_EXCEPTION	= 19,
+	KVMI_VM_GET_PAGE_ACCESS		= 20,
+	KVMI_VM_SET_PAGE_ACCESS		= 21,
 	KVMI_VCPU_GET_MTRR_TYPE		= 23,
 	KVMI_VM_CONTROL_CMD_RESPONSE	= 27,
 	KVMI_VM_GET_MAX_GFN		= 29,
@@ -117,6 +122,7 @@ enum kvmi_message_id {
 	KVMI_VCPU_SET_XSAVE		= 38,
 	KVMI_VM_QUERY_PHYSICAL		= 39,
 	KVMI_VCPU_CONTROL_SINGLESTEP	= 63,
+	KVMI_VM_SET_PAGE_ACCESS_RANGES	= 80,
 
 	KVMI_NUM_MESSAGES		= 128
 };
@@ -215,6 +221,7 @@ struct kvmi_vcpu_hdr {
  * @ve: 1 if virtualization exceptions can be used
  * @singlestep: 1 if a vCPU can be single-stepped
  * @descriptor: 1 if the use of descriptor table registers can be reported
+ * @page_access: one of &enum kvmi_page_access_feature, joined
  * @padding: 0
  */
 struct kvmi_features {
@@ -224,7 +231,25 @@ struct kvmi_features {
 	__u8 ve;
 	__u8 singlestep;
 	__u8 descriptor;
-	__u8 padding[2];
+	__u8 page_access;
+	__u8 padding;
+};
+
+/**
+ * enum kvmi_page_access_feature - how the access to pages can be restricted
+ *
+ * @KVMI_PAGE_ACCESS_RESTRICTED: it can be restricted at all
+ * @KVMI_PAGE_ACCESS_NONE: every access can be taken away
+ * @KVMI_PAGE_ACCESS_EXEC_ONLY: a page can be left executable but not readable
+ * @KVMI_PAGE_ACCESS_WALKS_WRITE: the processor walks the guest's page tables with
+ *	write accesses, so that each walk through a page table that may not be written
+ *	costs an exit; no event is sent for them
+ */
+enum kvmi_page_access_feature {
+	KVMI_PAGE_ACCESS_RESTRICTED	= 1,
+	KVMI_PAGE_ACCESS_NONE		= 2,
+	KVMI_PAGE_ACCESS_EXEC_ONLY	= 4,
+	KVMI_PAGE_ACCESS_WALKS_WRITE	= 8
 };
 
 /**
@@ -426,6 +451,178 @@ struct kvmi_vm_write_physical {
 	__u64 gpa;
 	__u64 size;
 	__u8 data[];
+};
+
+/**
+ * enum kvmi_page_access - what may be done with a page, joined
+ *
+ * @KVMI_PAGE_ACCESS_R: read
+ * @KVMI_PAGE_ACCESS_W: write
+ * @KVMI_PAGE_ACCESS_X: execute
+ *
+ * No processor knows pages that can be written but not read: W needs R.
+ */
+enum kvmi_page_access {
+	KVMI_PAGE_ACCESS_R	= 1,
+	KVMI_PAGE_ACCESS_W	= 2,
+	KVMI_PAGE_ACCESS_X	= 4
+};
+
+/**
+ * struct kvmi_page_access_entry - the access to one page
+ * @gpa: a guest physical address in the page
+ * @access: what remains, of &enum kvmi_page_access
+ * @padding1: 0
+ * @padding2: 0
+ * @padding3: 0
+ */
+struct kvmi_page_access_entry {
+	__u64 gpa;
+	__u8 access;
+	__u8 padding1;
+	__u16 padding2;
+	__u32 padding3;
+};
+
+/**
+ * struct kvmi_vm_set_page_access - KVMI_VM_SET_PAGE_ACCESS
+ * @view: 0
+ * @count: number of entries, KVMI_MAX_PAGE_ACCESS_ENTRIES at most
+ * @padding: 0
+ * @entries: the pages
+ *
+ * Restricts what the guest can do with pages, on all its vCPUs, until that is
+ * changed or the tool leaves. When the command is answered, no vCPU has an older
+ * right to these pages. An access that is left out raises KVMI_VCPU_EVENT_PF on vCPUs
+ * that have that event switched on and takes place on others. A page need not exist:
+ * what is asked for a frame number holds for whatever memory the VMM puts there.
+ *
+ * Every entry that is sound is applied, whatever the others are; the error is that
+ * of the first which is not: -KVM_EINVAL for an access that includes W without R or
+ * unknown bits, for padding and for an address beyond every possible guest frame,
+ * -KVM_EOPNOTSUPP for an access that this processor cannot grant alone (see &struct
+ * kvmi_features). Nothing is applied if the message holds fewer than @count entries
+ * (-KVM_EINVAL), @view is not 0 or KVM shadows the guest's page tables
+ * (-KVM_EOPNOTSUPP).
+ */
+struct kvmi_vm_set_page_access {
+	__u16 view;
+	__u16 count;
+	__u32 padding;
+	struct kvmi_page_access_entry entries[];
+};
+
+#define KVMI_MAX_PAGE_ACCESS_ENTRIES	511
+
+/**
+ * struct kvmi_vm_get_page_access - KVMI_VM_GET_PAGE_ACCESS
+ * @view: 0
+ * @count: number of addresses, KVMI_MAX_PAGE_ACCESS_ADDRESSES at most
+ * @padding: 0
+ * @gpa: a guest physical address in each page
+ *
+ * The reply is @count bytes, a set of &enum kvmi_page_access each; a page that
+ * nobody restricts has all.
+ *
+ * Errors: as KVMI_VM_SET_PAGE_ACCESS for the whole message, -KVM_EINVAL for an address
+ * beyond every possible guest frame.
+ */
+struct kvmi_vm_get_page_access {
+	__u16 view;
+	__u16 count;
+	__u32 padding;
+	__u64 gpa[];
+};
+
+#define KVMI_MAX_PAGE_ACCESS_ADDRESSES	1022
+
+/**
+ * struct kvmi_page_access_range - the access to pages that follow each other
+ * @gfn: first guest frame number
+ * @nr_pages: how many, at least 1
+ * @access: what remains, of &enum kvmi_page_access
+ * @padding1: 0
+ * @padding2: 0
+ * @padding3: 0
+ */
+struct kvmi_page_access_range {
+	__u64 gfn;
+	__u64 nr_pages;
+	__u8 access;
+	__u8 padding1;
+	__u16 padding2;
+	__u32 padding3;
+};
+
+/**
+ * struct kvmi_vm_set_page_access_ranges - KVMI_VM_SET_PAGE_ACCESS_RANGES
+ * @view: 0
+ * @count: number of ranges, KVMI_MAX_PAGE_ACCESS_RANGES at most
+ * @padding: 0
+ * @ranges: the ranges; where they overlap, the last one counts
+ *
+ * Does what KVMI_VM_SET_PAGE_ACCESS does, with the same errors, for any number of
+ * pages at once. The vCPUs are interrupted once.
+ */
+struct kvmi_vm_set_page_access_ranges {
+	__u16 view;
+	__u16 count;
+	__u32 padding;
+	struct kvmi_page_access_range ranges[];
+};
+
+#define KVMI_MAX_PAGE_ACCESS_RANGES	340
+
+/**
+ * struct kvmi_vcpu_event_pf - data of KVMI_VCPU_EVENT_PF
+ * @gva: guest virtual address of the access, all ones if it is not known
+ * @gpa: guest physical address of the access
+ * @access: what the guest wants to do with the page and may not, one of
+ *	    &enum kvmi_page_access
+ * @padding1: 0
+ * @padding2: 0
+ * @padding3: 0
+ *
+ * Sent before the access takes place: once for each page that an operand of the
+ * instruction touches, and for each kind of access. Replies:
+ * KVMI_EVENT_ACTION_CONTINUE lets just this access of this instruction happen, and
+ * the page remains restricted for everything else; KVMI_EVENT_ACTION_RETRY enters the
+ * guest again, so that the instruction executes anew, with the registers and rights
+ * that the tool has changed meanwhile.
+ */
+struct kvmi_vcpu_event_pf {
+	__u64 gva;
+	__u64 gpa;
+	__u8 access;
+	__u8 padding1;
+	__u16 padding2;
+	__u32 padding3;
+};
+
+/* Largest number of bytes that a tool can supply in place of guest memory. */
+#define KVMI_MAX_CTX_DATA	256
+
+/**
+ * struct kvmi_vcpu_event_pf_reply - reply data of KVMI_VCPU_EVENT_PF
+ * @ctx_addr: guest virtual address of what is supplied
+ * @ctx_size: number of bytes supplied, KVMI_MAX_CTX_DATA at most
+ * @padding1: 0
+ * @rep_complete: 1 to hear nothing more of this instruction, a REP prefix included
+ * @padding2: 0
+ * @ctx_data: the bytes
+ *
+ * With KVMI_EVENT_ACTION_CONTINUE, what the instruction reads in the range that begins
+ * at @ctx_addr comes from @ctx_data, without a further event. A read that is only
+ * partly in the range comes from memory, as all reads of an instruction that KVM
+ * cannot emulate.
+ */
+struct kvmi_vcpu_event_pf_reply {
+	__u64 ctx_addr;
+	__u32 ctx_size;
+	__u8 padding1;
+	__u8 rep_complete;
+	__u16 padding2;
+	__u8 ctx_data[KVMI_MAX_CTX_DATA];
 };
 
 /**

@@ -145,6 +145,20 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_pad = PAD(kvmi_vcpu_inject_exception, padding1) |
 			   PAD(kvmi_vcpu_inject_exception, padding2),
 	},
+	[KVMI_VM_GET_PAGE_ACCESS] = {
+		.name = "VM_GET_PAGE_ACCESS",
+		.handler = kvmi_cmd_vm_get_page_access,
+		.scope = KVMI_SCOPE_VM,
+		.req_size = sizeof(struct kvmi_vm_get_page_access),
+		.req_pad = PAD(kvmi_vm_get_page_access, padding),
+	},
+	[KVMI_VM_SET_PAGE_ACCESS] = {
+		.name = "VM_SET_PAGE_ACCESS",
+		.handler = kvmi_cmd_vm_set_page_access,
+		.scope = KVMI_SCOPE_VM,
+		.req_size = sizeof(struct kvmi_vm_set_page_access),
+		.req_pad = PAD(kvmi_vm_set_page_access, padding),
+	},
 	[KVMI_VCPU_GET_MTRR_TYPE] = {
 		.name = "VCPU_GET_MTRR_TYPE",
 		.handler = kvmi_cmd_vcpu_get_mtrr_type,
@@ -203,6 +217,13 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 			   PAD(kvmi_vcpu_control_singlestep, padding2) |
 			   PAD(kvmi_vcpu_control_singlestep, padding3),
 	},
+	[KVMI_VM_SET_PAGE_ACCESS_RANGES] = {
+		.name = "VM_SET_PAGE_ACCESS_RANGES",
+		.handler = kvmi_cmd_vm_set_page_access_ranges,
+		.scope = KVMI_SCOPE_VM,
+		.req_size = sizeof(struct kvmi_vm_set_page_access_ranges),
+		.req_pad = PAD(kvmi_vm_set_page_access_ranges, padding),
+	},
 };
 
 /* The wire format is fixed; a compiler that lays it out otherwise must not. */
@@ -212,6 +233,10 @@ static_assert(sizeof(struct kvmi_vcpu_hdr) == 8);
 static_assert(sizeof(struct kvmi_get_version_reply) == 16);
 static_assert(sizeof(struct kvmi_vm_get_info_reply) == 16);
 static_assert(sizeof(struct kvmi_event_reply) == 8);
+static_assert(sizeof(struct kvmi_page_access_entry) == 16);
+static_assert(sizeof(struct kvmi_page_access_range) == 24);
+static_assert(KVMI_MAX_MSG_SIZE / sizeof(struct kvmi_page_access_entry) ==
+	      KVMI_MAX_PAGE_ACCESS_ENTRIES);
 static_assert(sizeof(struct kvm_introspection_hook) == 24);
 static_assert(sizeof(struct kvm_introspection_feature) == 8);
 

@@ -230,9 +230,10 @@ void kvmi_vcpu_event_discard(struct kvm_vcpu *vcpu)
 	vcpu->introspection->event.discard = true;
 }
 
-static bool kvmi_reply_is_valid(const struct kvmi_pending_event *ev,
-				const struct kvmi_msg_hdr *hdr,
-				const struct kvmi_event_reply *reply, size_t size)
+/* Stores the reply's own data, too, before they are looked at as a whole. */
+static bool kvmi_store_reply(struct kvmi_pending_event *ev,
+			     const struct kvmi_msg_hdr *hdr,
+			     const struct kvmi_event_reply *reply, size_t size)
 {
 	const struct kvmi_event_desc *desc;
 
@@ -240,10 +241,15 @@ static bool kvmi_reply_is_valid(const struct kvmi_pending_event *ev,
 		return false;
 
 	desc = kvmi_find_event(ev->id);
-	return size <= sizeof(*reply) + desc->reply_size &&
-	       !reply->padding1 && !reply->padding2 &&
-	       reply->action < BITS_PER_TYPE(desc->actions) &&
-	       desc->actions & BIT(reply->action);
+	size -= sizeof(*reply);
+	if (size > desc->reply_size || reply->padding1 || reply->padding2 ||
+	    reply->action >= BITS_PER_TYPE(desc->actions) ||
+	    !(desc->actions & BIT(reply->action)))
+		return false;
+
+	memcpy(ev->reply, reply + 1, size);
+	memset(ev->reply + size, 0, desc->reply_size - size);
+	return !desc->reply_is_valid || desc->reply_is_valid(ev->reply);
 }
 
 /* A job: @reply is a &struct kvmi_event_reply and what follows it. */
@@ -255,7 +261,7 @@ void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr
 	struct kvmi_pending_event *ev = &vcpui->event;
 	const struct kvmi_event_reply *common = reply;
 
-	if (!kvmi_reply_is_valid(ev, hdr, common, size)) {
+	if (!kvmi_store_reply(ev, hdr, common, size)) {
 		kvmi_warn(kvmi, "event reply %u does not fit what vCPU %d waits for, closing the connection\n",
 			  hdr->seq, vcpu->vcpu_idx);
 		kvmi_socket_shutdown(kvmi, vcpui->epoch);
@@ -264,9 +270,6 @@ void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr
 
 	trace_kvmi_event_reply(vcpu, hdr->seq, common->action);
 
-	size -= sizeof(*common);
-	memset(ev->reply, 0, sizeof(ev->reply));
-	memcpy(ev->reply, common + 1, size);
 	ev->action = common->action;
 	ev->state = KVMI_EVENT_REPLIED;
 }

@@ -12,6 +12,14 @@
 #define RETRY		BIT(KVMI_EVENT_ACTION_RETRY)
 #define CRASH		BIT(KVMI_EVENT_ACTION_CRASH)
 
+static bool kvmi_pf_reply_is_valid(const void *data)
+{
+	const struct kvmi_vcpu_event_pf_reply *reply = data;
+
+	return reply->ctx_size <= KVMI_MAX_CTX_DATA && !reply->padding1 &&
+	       reply->rep_complete <= 1 && !reply->padding2;
+}
+
 /*
  * A row without actions is an event that this kernel never raises, but whose
  * switch a tool may set.
@@ -47,7 +55,13 @@ static const struct kvmi_event_desc kvmi_events[KVMI_NUM_EVENTS] = {
 		.name = "HYPERCALL",
 		.actions = CONTINUE | CRASH,
 	},
-	[KVMI_VCPU_EVENT_PF] = { .name = "PF" },
+	[KVMI_VCPU_EVENT_PF] = {
+		.name = "PF",
+		.data_size = sizeof(struct kvmi_vcpu_event_pf),
+		.reply_size = sizeof(struct kvmi_vcpu_event_pf_reply),
+		.actions = CONTINUE | RETRY | CRASH,
+		.reply_is_valid = kvmi_pf_reply_is_valid,
+	},
 	[KVMI_VCPU_EVENT_TRAP] = {
 		.name = "TRAP",
 		.data_size = sizeof(struct kvmi_vcpu_event_trap),
@@ -98,6 +112,8 @@ static_assert(sizeof(struct kvmi_vcpu_event_xsetbv) == 24);
 static_assert(sizeof(struct kvmi_vcpu_event_descriptor) == 8);
 static_assert(sizeof(struct kvmi_vcpu_event_cpuid) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_breakpoint) == 16);
+static_assert(sizeof(struct kvmi_vcpu_event_pf) == 24);
+static_assert(sizeof(struct kvmi_vcpu_event_pf_reply) == 272);
 static_assert(sizeof(struct kvmi_vcpu_event_trap) == 16);
 static_assert(sizeof(struct kvmi_vcpu_event_singlestep) == 8);
 

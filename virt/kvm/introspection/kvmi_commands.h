@@ -21,6 +21,8 @@ int kvmi_cmd_vcpu_get_xsave(struct kvmi_call *call);
 int kvmi_cmd_vm_read_physical(struct kvmi_call *call);
 int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
 int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call);
+int kvmi_cmd_vm_get_page_access(struct kvmi_call *call);
+int kvmi_cmd_vm_set_page_access(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_mtrr_type(struct kvmi_call *call);
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);
@@ -29,5 +31,6 @@ int kvmi_cmd_vcpu_get_xcr(struct kvmi_call *call);
 int kvmi_cmd_vcpu_set_xsave(struct kvmi_call *call);
 int kvmi_cmd_vm_query_physical(struct kvmi_call *call);
 int kvmi_cmd_vcpu_control_singlestep(struct kvmi_call *call);
+int kvmi_cmd_vm_set_page_access_ranges(struct kvmi_call *call);
 
 #endif /* __KVMI_COMMANDS_H */

@@ -32,6 +32,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/kvmi_host.h>
+#include <linux/maple_tree.h>
 #include <uapi/linux/kvmi.h>
 #include <asm/kvmi_host.h>
 
@@ -50,7 +51,13 @@
 
 /* Largest event and event reply, without what all of them begin with. */
 #define KVMI_MAX_EVENT_DATA	32
-#define KVMI_MAX_EVENT_REPLY	16
+#define KVMI_MAX_EVENT_REPLY	272
+
+/* No guest has more than 52 bits of physical address. */
+#define KVMI_GFN_BITS		(52 - PAGE_SHIFT)
+
+#define KVMI_PAGE_ACCESS_RWX \
+	(KVMI_PAGE_ACCESS_R | KVMI_PAGE_ACCESS_W | KVMI_PAGE_ACCESS_X)
 
 /**
  * enum kvmi_answer - what a command is answered with
@@ -82,6 +89,9 @@ enum kvmi_answer {
  * @allowed_events: What the VMM allows. Written under @mutex, read at any time.
  * @vm_events: Events of the VM that the tool switched on. Written by HOOK before
  *	       the receiver runs and then by the receiver, read at any time.
+ * @page_access: Guest frames that are restricted, with what remains. Written by the
+ *		 receiver, read at any time under RCU. Takes its own lock, innermost.
+ * @views: Step views in use, a bit each. Changed by vCPUs at any time.
  * @answer: How commands are answered. Receiver only.
  * @rx: What came from the socket, KVMI_MAX_MSG bytes. Receiver only, as what
  *	follows.
@@ -112,6 +122,8 @@ struct kvm_introspection {
 	DECLARE_BITMAP(allowed_commands, KVMI_NUM_MESSAGES);
 	DECLARE_BITMAP(allowed_events, KVMI_NUM_EVENTS);
 	DECLARE_BITMAP(vm_events, KVMI_NUM_EVENTS);
+	struct maple_tree page_access;
+	unsigned long views;
 
 	enum kvmi_answer answer;
 	void *rx;
@@ -277,6 +289,8 @@ struct kvmi_command {
  * @reply_size: Size of the reply's own data, at most.
  * @actions: Legal actions, a bit each.
  * @of_vm: Switched with KVMI_VM_CONTROL_EVENTS, else KVMI_VCPU_CONTROL_EVENTS.
+ * @reply_is_valid: False if the reply's own data, zero extended, cannot be meant.
+ *		    NULL if any can.
  * @of_run_loop: Raised between two entries of the guest and not by an instruction
  *		 that executes again after an interrupted wait.
  *
@@ -284,10 +298,11 @@ struct kvmi_command {
  */
 struct kvmi_event_desc {
 	const char *name;
-	u8 data_size;
-	u8 reply_size;
+	u16 data_size;
+	u16 reply_size;
 	u8 actions;
 	bool of_vm;
+	bool (*reply_is_valid)(const void *reply);
 	bool of_run_loop;
 };
 
@@ -363,6 +378,34 @@ void kvmi_vm_event_cmd_error(struct kvm_introspection *kvmi, u32 epoch,
 /* vcpu.c */
 bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu);
 int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu);
+
+/* page_access.c */
+void kvmi_page_access_init(struct kvm_introspection *kvmi);
+void kvmi_page_access_destroy(struct kvm_introspection *kvmi);
+void kvmi_page_access_reset(struct kvm_introspection *kvmi);
+u8 kvmi_page_access(struct kvm *kvm, gfn_t gfn);
+bool kvmi_has_restrictions(struct kvm *kvm);
+bool kvmi_is_restricted(struct kvm *kvm, gfn_t first, gfn_t last);
+
+/**
+ * struct kvmi_zap - taking translations away
+ * @kvm: The VM, set by the caller.
+ * @srcu_idx: Of kvm->srcu, which is held.
+ * @flush: A vCPU may still hold one.
+ *
+ * Between kvmi_arch_zap_begin() and kvmi_arch_zap_end() nothing may sleep.
+ */
+struct kvmi_zap {
+	struct kvm *kvm;
+	int srcu_idx;
+	bool flush;
+};
+
+/* Per architecture: arch/x86/kvm/kvmi/page_access.c */
+bool kvmi_arch_can_restrict(u8 access);
+void kvmi_arch_zap_begin(struct kvmi_zap *zap);
+void kvmi_arch_zap(struct kvmi_zap *zap, gfn_t first, gfn_t last);
+void kvmi_arch_zap_end(struct kvmi_zap *zap);
 
 /* Per architecture: arch/x86/kvm/kvmi.c */
 bool kvmi_arch_vm_supported(struct kvm *kvm);

@@ -39,6 +39,7 @@ static void kvmi_free(struct kvm_introspection *kvmi)
 	if (!kvmi)
 		return;
 
+	kvmi_page_access_destroy(kvmi);
 	mutex_destroy(&kvmi->send_mutex);
 	mutex_destroy(&kvmi->mutex);
 	kfree(kvmi->tx);
@@ -59,6 +60,7 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 	mutex_init(&kvmi->mutex);
 	mutex_init(&kvmi->send_mutex);
 	spin_lock_init(&kvmi->sock_lock);
+	kvmi_page_access_init(kvmi);
 	kvmi->rx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
 	kvmi->req = kmalloc(KVMI_MAX_REQ, GFP_KERNEL_ACCOUNT);
 	kvmi->tx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);

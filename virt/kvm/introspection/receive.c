@@ -261,6 +261,8 @@ void kvmi_release(struct kvm_introspection *kvmi)
 	spin_unlock(&kvmi->sock_lock);
 	sockfd_put(sock);
 
+	kvmi_page_access_reset(kvmi);
+
 	/* A vCPU created from here on has nothing of this session. */
 	kvm_for_each_vcpu(i, vcpu, kvmi->kvm) {
 		kvmi_purge_jobs(vcpu);

@@ -82,8 +82,7 @@ int kvmi_cmd_vm_query_physical(struct kvmi_call *call)
 	struct kvm_memory_slot *slot;
 	int idx, r = -KVM_ENOENT;
 
-	/* No guest has more than 52 bits of physical address. */
-	if (req->gfn >> (52 - PAGE_SHIFT))
+	if (req->gfn >> KVMI_GFN_BITS)
 		return -KVM_EINVAL;
 
 	idx = srcu_read_lock(&call->kvm->srcu);

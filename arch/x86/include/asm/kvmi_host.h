@@ -5,7 +5,7 @@
 /* KVM introspection: x86 state, private to introspection. */
 
 #include <linux/kvm_types.h>
-#include <uapi/asm/kvmi.h>
+#include <uapi/linux/kvmi.h>
 
 struct kvm;
 struct kvmi_msr_list;
@@ -13,7 +13,10 @@ struct kvm_vcpu;
 
 /**
  * struct kvmi_step - a vCPU that stops after each instruction
- * @on: the tool wants it
+ * @on: it does
+ * @asked: because the tool wants it
+ * @once: because of an instruction in a step view
+ * @blocks: interrupts are blocked because it does
  * @begun: a step is under way, with what follows
  * @trapped: the hardware stopped the vCPU after the instruction
  * @delivers: the step is the delivery of an event
@@ -28,6 +31,9 @@ struct kvm_vcpu;
  */
 struct kvmi_step {
 	bool on;
+	bool asked;
+	bool once;
+	bool blocks;
 	bool begun;
 	bool trapped;
 	bool delivers;
@@ -64,6 +70,71 @@ struct kvmi_injection {
 };
 
 /**
+ * struct kvmi_grant - an access that the tool has let an instruction have
+ * @gpa: guest physical address of the access
+ * @access: which one, of &enum kvmi_page_access
+ */
+struct kvmi_grant {
+	u64 gpa;
+	u8 access;
+};
+
+/* Most instructions have two operands at most, of two pages each. */
+#define KVMI_MAX_GRANTS		8
+
+/**
+ * struct kvmi_pf - an instruction that touches restricted pages
+ * @fault: the processor has stopped it, and what follows is of it. Until the guest is
+ *	   entered next.
+ * @walk: what it could not do was to look a page table up
+ * @retry: the tool wants it to be executed again
+ * @quiet: the tool does not want to hear more of it
+ * @kept: the guest was or will be entered before it is done, and what follows counts
+ *	  when it faults again where @at says
+ * @shadow: interrupt shadow to be restored if @retry
+ * @access: what the processor could not do
+ * @gpa: where
+ * @gva: the same, all ones if the processor does not tell
+ * @rcx: which iteration of a REP prefix @grants are of
+ * @nr_grants: number of @grants; the oldest are overwritten
+ * @grants: what the tool has let it do
+ * @reply: the tool's last reply, with what to read in place of memory
+ * @at: general registers, valid with @kept
+ */
+struct kvmi_pf {
+	bool fault;
+	bool walk;
+	bool retry;
+	bool quiet;
+	bool kept;
+	u8 access;
+	u32 shadow;
+	u64 gpa;
+	u64 gva;
+	unsigned long rcx;
+	unsigned int nr_grants;
+	struct kvmi_grant grants[KVMI_MAX_GRANTS];
+	struct kvmi_vcpu_event_pf_reply reply;
+	struct kvm_regs at;
+};
+
+/* Page tables of the instruction, too: for code, two operands, the stack. */
+#define KVMI_MAX_VIEW_GRANTS	64
+
+/**
+ * struct kvmi_view - the step view of a vCPU
+ * @nr: number of the view, 0 if the vCPU is in none
+ * @nr_grants: number of @grants
+ * @grants: pages that are open in the view, and for what. Read when SPTEs of the view
+ *	    are made, which only this vCPU does.
+ */
+struct kvmi_view {
+	u8 nr;
+	u8 nr_grants;
+	struct kvmi_grant grants[KVMI_MAX_VIEW_GRANTS];
+};
+
+/**
  * struct kvmi_vcpu_arch - x86 part of a vCPU's introspection state
  * @watching: an event may be wanted, or an intercept is still set for one. While it
  *	      is false, neither VM-Enter nor VM-Exit is looked at.
@@ -75,6 +146,8 @@ struct kvmi_injection {
  * @msrs: model specific registers that the tool chose, NULL if none
  * @msrs_applied: writes to @msrs are intercepted for introspection
  * @desc_applied: use of descriptor table registers is intercepted for introspection
+ * @pf: the instruction under way, if it touches restricted pages
+ * @view: where the vCPU executes an instruction that KVM cannot emulate
  *
  * Only the vCPU's thread touches it.
  */
@@ -88,6 +161,8 @@ struct kvmi_vcpu_arch {
 	struct kvmi_msr_list *msrs;
 	bool msrs_applied;
 	bool desc_applied;
+	struct kvmi_pf pf;
+	struct kvmi_view view;
 };
 
 /**
@@ -107,6 +182,8 @@ struct kvmi_vcpu_arch {
  *		 only if the step is not visible.
  * @can_inject: KVM tells afterwards which exception it injected
  * @forget_next_rip: what is known of the end of an instruction is of an earlier one
+ * @fault_gva: guest virtual address of the page fault that caused the last exit, all
+ *	       ones if the processor does not tell
  * @step_arm: stop the vCPU after the next instruction or delivery of an event.
  *	      Called before VM-Enter.
  * @step_disarm: forget that; the guest's state is its own again
@@ -127,6 +204,7 @@ struct kvmi_x86_ops {
 	bool (*is_emulated)(struct kvm_vcpu *vcpu);
 	bool (*can_inject)(struct kvm_vcpu *vcpu);
 	void (*forget_next_rip)(struct kvm_vcpu *vcpu);
+	u64 (*fault_gva)(struct kvm_vcpu *vcpu);
 	void (*step_arm)(struct kvm_vcpu *vcpu);
 	void (*step_disarm)(struct kvm_vcpu *vcpu);
 	void (*step_stop)(struct kvm_vcpu *vcpu);

@@ -15,7 +15,7 @@
 #include "kvmi_x86.h"
 
 /* Written once, before any context points to the copy. */
-static const struct x86_emulate_ops *kvm_emulate_ops;
+const struct x86_emulate_ops *kvm_emulate_ops;
 static struct x86_emulate_ops kvmi_emulate_ops;
 
 /* A fastpath emulates with interrupts off and cannot wait. */
@@ -82,6 +82,7 @@ static void kvmi_emulate_init(const struct x86_emulate_ops *ops)
 	kvmi_emulate_ops.set_cr = kvmi_emulate_set_cr;
 	kvmi_emulate_ops.set_msr_with_filter = kvmi_emulate_set_msr;
 	kvmi_emulate_ops.set_xcr = kvmi_emulate_set_xcr;
+	kvmi_emulate_memory_init(&kvmi_emulate_ops);
 	kvm_emulate_ops = ops;
 }
 

@@ -29,12 +29,15 @@ static struct kvmi_step *kvmi_step(struct kvm_vcpu *vcpu)
  */
 static void kvmi_step_block_interrupts(struct kvm_vcpu *vcpu, bool block)
 {
-	vcpu->guest_debug = block ? KVM_GUESTDBG_BLOCKIRQ : 0;
+	if (block)
+		vcpu->guest_debug |= KVM_GUESTDBG_BLOCKIRQ;
+	else
+		vcpu->guest_debug &= ~KVM_GUESTDBG_BLOCKIRQ;
 	kvm_arch_vcpu_guestdbg_update_apicv_inhibit(vcpu->kvm);
 	kvm_make_request(KVM_REQ_EVENT, vcpu);
 }
 
-static void kvmi_step_set(struct kvm_vcpu *vcpu, bool on)
+static void kvmi_step_switch(struct kvm_vcpu *vcpu, bool on)
 {
 	struct kvmi_step *step = kvmi_step(vcpu);
 
@@ -46,13 +49,31 @@ static void kvmi_step_set(struct kvm_vcpu *vcpu, bool on)
 	if (on) {
 		kvmi_arch_watch(vcpu);
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+		step->blocks = !(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
 	} else {
 		/* The intercepts go before the guest is entered. */
 		kvm_x86_ops.kvmi_ops->step_disarm(vcpu);
 	}
-	/* Only what was set here: the session may have ended before the VMM debugs. */
-	if (on || vcpu->guest_debug == KVM_GUESTDBG_BLOCKIRQ)
+	/* Only what was set here: the VMM may debug, too. */
+	if (step->blocks)
 		kvmi_step_block_interrupts(vcpu, on);
+}
+
+static void kvmi_step_set(struct kvm_vcpu *vcpu, bool asked)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	step->asked = asked;
+	kvmi_step_switch(vcpu, step->asked || step->once);
+}
+
+/* Stops the vCPU once, without an event. */
+void kvmi_step_once(struct kvm_vcpu *vcpu, bool once)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	step->once = once;
+	kvmi_step_switch(vcpu, step->asked || step->once);
 }
 
 int kvmi_cmd_vcpu_control_singlestep(struct kvmi_call *call)
@@ -109,6 +130,11 @@ bool kvmi_step_event(struct kvm_vcpu *vcpu,
 		return false;
 
 	step->begun = false;
+	if (step->once)
+		kvmi_view_leave(vcpu);
+	if (!step->asked)
+		return false;
+
 	*data = (struct kvmi_vcpu_event_singlestep) {
 		.failed = is_guest_mode(vcpu),
 	};

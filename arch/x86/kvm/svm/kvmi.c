@@ -97,6 +97,11 @@ static void svm_kvmi_forget_next_rip(struct kvm_vcpu *vcpu)
 	to_svm(vcpu)->next_rip = 0;
 }
 
+static u64 svm_kvmi_fault_gva(struct kvm_vcpu *vcpu)
+{
+	return ~0ull;
+}
+
 static bool svm_kvmi_has_desc_intercept(void)
 {
 	return true;
@@ -122,6 +127,7 @@ const struct kvmi_x86_ops svm_kvmi_ops = {
 	.step_is_visible = true,
 	.can_inject = svm_kvmi_can_inject,
 	.forget_next_rip = svm_kvmi_forget_next_rip,
+	.fault_gva = svm_kvmi_fault_gva,
 	.step_arm = svm_kvmi_step_arm,
 	.step_disarm = svm_kvmi_step_disarm,
 	.step_stop = svm_kvmi_step_stop,

@@ -162,6 +162,13 @@ static void vmx_kvmi_forget_next_rip(struct kvm_vcpu *vcpu)
 {
 }
 
+static u64 vmx_kvmi_fault_gva(struct kvm_vcpu *vcpu)
+{
+	if (!(vmx_get_exit_qual(vcpu) & EPT_VIOLATION_GVA_IS_VALID))
+		return ~0ull;
+	return vmcs_readl(GUEST_LINEAR_ADDRESS);
+}
+
 static void vmx_kvmi_step_arm(struct kvm_vcpu *vcpu)
 {
 	exec_controls_setbit(to_vmx(vcpu), CPU_BASED_MONITOR_TRAP_FLAG);
@@ -192,6 +199,7 @@ const struct kvmi_x86_ops vmx_kvmi_ops = {
 	.is_emulated = vmx_kvmi_is_emulated,
 	.can_inject = vmx_kvmi_can_inject,
 	.forget_next_rip = vmx_kvmi_forget_next_rip,
+	.fault_gva = vmx_kvmi_fault_gva,
 	.step_arm = vmx_kvmi_step_arm,
 	.step_disarm = vmx_kvmi_step_disarm,
 	.step_stop = vmx_kvmi_step_stop,

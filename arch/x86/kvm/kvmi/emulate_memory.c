@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: guest memory that KVM's emulator touches.
+ *
+ * Each access is looked at page by page before it takes place. The address is translated
+ * here and once more in KVM, so that another vCPU that changes the page tables meanwhile
+ * can lead the access elsewhere; where the processor has told the address, KVM uses that
+ * one both times.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "mmu.h"
+#include "kvm_emulate.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+/* As KVM does it, see emulator_read_write_onepage(). */
+static gpa_t kvmi_emulate_gpa(struct x86_emulate_ctxt *ctxt, u64 addr, u64 access)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct x86_exception e;
+
+	if (ctxt->gpa_available && emulator_can_use_gpa(ctxt) &&
+	    offset_in_page(addr) == offset_in_page(ctxt->gpa_val))
+		return ctxt->gpa_val;
+
+	return mmu->gva_to_gpa(vcpu, mmu, addr, access, &e);
+}
+
+static const struct kvmi_pf *kvmi_emulate_pf(struct x86_emulate_ctxt *ctxt)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+
+	return &vcpu->introspection->arch.pf;
+}
+
+static u64 kvmi_emulate_user(struct x86_emulate_ctxt *ctxt)
+{
+	return kvm_x86_call(get_cpl)(ctxt->vcpu) == 3 ? PFERR_USER_MASK : 0;
+}
+
+static int kvmi_emulate_retry(struct x86_emulate_ctxt *ctxt)
+{
+	/* What the emulator writes back has to be what it found. */
+	ctxt->eflags = kvm_get_rflags(ctxt->vcpu);
+	ctxt->tf = false;
+	kvmi_pf_retry(ctxt->vcpu);
+	return X86EMUL_RETRY_INSTR;
+}
+
+/*
+ * The emulator is about to access @bytes at @addr in the way @want, one of &enum
+ * kvmi_page_access, with the rights @pferr. Returns X86EMUL_CONTINUE or what the
+ * emulator's operation is to return.
+ */
+static int kvmi_emulate_access(struct x86_emulate_ctxt *ctxt, u64 addr,
+			       unsigned int bytes, u8 want, u64 pferr)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+	const struct kvmi_pf *pf = kvmi_emulate_pf(ctxt);
+	unsigned int now;
+	gpa_t gpa;
+
+	/* The processor's address is no operand's. */
+	if (pf->fault && (pf->walk || pf->access == KVMI_PAGE_ACCESS_X))
+		ctxt->gpa_available = false;
+
+	/* A fastpath emulates with interrupts off and touches no memory. */
+	if (likely(!kvmi_has_restrictions(vcpu->kvm)) || irqs_disabled())
+		return X86EMUL_CONTINUE;
+
+	for (; bytes; bytes -= now, addr += now) {
+		if (ctxt->mode != X86EMUL_MODE_PROT64)
+			addr = (u32)addr;
+		now = min_t(unsigned int, bytes, PAGE_SIZE - offset_in_page(addr));
+		gpa = kvmi_emulate_gpa(ctxt, addr, pferr);
+		/* KVM will find that, too, and raise the exception. */
+		if (gpa == INVALID_GPA)
+			break;
+		if (kvmi_pf_access(vcpu, addr, gpa, want))
+			return kvmi_emulate_retry(ctxt);
+	}
+	return X86EMUL_CONTINUE;
+}
+
+static int kvmi_emulate_read_std(struct x86_emulate_ctxt *ctxt, gva_t addr,
+				 void *val, unsigned int bytes,
+				 struct x86_exception *fault, bool system)
+{
+	u64 pferr = system ? PFERR_IMPLICIT_ACCESS : kvmi_emulate_user(ctxt);
+	int r;
+
+	if (kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+		return X86EMUL_CONTINUE;
+	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_R, pferr);
+	if (r != X86EMUL_CONTINUE ||
+	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+		return r;
+	return kvm_emulate_ops->read_std(ctxt, addr, val, bytes, fault, system);
+}
+
+static int kvmi_emulate_write_std(struct x86_emulate_ctxt *ctxt, gva_t addr,
+				  void *val, unsigned int bytes,
+				  struct x86_exception *fault, bool system)
+{
+	u64 pferr = system ? PFERR_IMPLICIT_ACCESS : kvmi_emulate_user(ctxt);
+	int r;
+
+	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_W,
+				pferr | PFERR_WRITE_MASK);
+	if (r != X86EMUL_CONTINUE)
+		return r;
+	return kvm_emulate_ops->write_std(ctxt, addr, val, bytes, fault, system);
+}
+
+static int kvmi_emulate_read(struct x86_emulate_ctxt *ctxt, unsigned long addr,
+			     void *val, unsigned int bytes,
+			     struct x86_exception *fault)
+{
+	int r;
+
+	if (kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+		return X86EMUL_CONTINUE;
+	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_R,
+				kvmi_emulate_user(ctxt));
+	if (r != X86EMUL_CONTINUE ||
+	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+		return r;
+	return kvm_emulate_ops->read_emulated(ctxt, addr, val, bytes, fault);
+}
+
+static int kvmi_emulate_write(struct x86_emulate_ctxt *ctxt, unsigned long addr,
+			      const void *val, unsigned int bytes,
+			      struct x86_exception *fault)
+{
+	int r;
+
+	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_W,
+				kvmi_emulate_user(ctxt) | PFERR_WRITE_MASK);
+	if (r != X86EMUL_CONTINUE)
+		return r;
+	return kvm_emulate_ops->write_emulated(ctxt, addr, val, bytes, fault);
+}
+
+static int kvmi_emulate_cmpxchg(struct x86_emulate_ctxt *ctxt,
+				unsigned long addr, const void *old,
+				const void *new, unsigned int bytes,
+				struct x86_exception *fault)
+{
+	u8 supplied[16];
+	int r;
+
+	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_W,
+				kvmi_emulate_user(ctxt) | PFERR_WRITE_MASK);
+	if (r != X86EMUL_CONTINUE)
+		return r;
+
+	/* What is in memory is not what the instruction has read. */
+	if (bytes <= sizeof(supplied) &&
+	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, supplied))
+		return kvm_emulate_ops->write_emulated(ctxt, addr, new, bytes,
+						       fault);
+	return kvm_emulate_ops->cmpxchg_emulated(ctxt, addr, old, new, bytes,
+						 fault);
+}
+
+/*
+ * Only for what the processor might not have fetched: in a step view it will do that
+ * itself, and it has done so before any exit but that for a fault.
+ */
+static int kvmi_emulate_fetch(struct x86_emulate_ctxt *ctxt, gva_t addr,
+			      void *val, unsigned int bytes,
+			      struct x86_exception *fault)
+{
+	int r;
+
+	if (kvmi_emulate_pf(ctxt)->fault && !__kvmi_view(ctxt->vcpu)) {
+		r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_X,
+					kvmi_emulate_user(ctxt) | PFERR_FETCH_MASK);
+		if (r != X86EMUL_CONTINUE)
+			return r;
+	}
+	return kvm_emulate_ops->fetch(ctxt, addr, val, bytes, fault);
+}
+
+/* KVM would have the corrected instruction executed, which faults again. */
+static int kvmi_emulate_fix_hypercall(struct x86_emulate_ctxt *ctxt)
+{
+	if (kvmi_emulate_pf(ctxt)->fault)
+		return X86EMUL_UNHANDLEABLE;
+	return kvm_emulate_ops->fix_hypercall(ctxt);
+}
+
+void kvmi_emulate_memory_init(struct x86_emulate_ops *ops)
+{
+	ops->read_std = kvmi_emulate_read_std;
+	ops->write_std = kvmi_emulate_write_std;
+	ops->read_emulated = kvmi_emulate_read;
+	ops->write_emulated = kvmi_emulate_write;
+	ops->cmpxchg_emulated = kvmi_emulate_cmpxchg;
+	ops->fetch = kvmi_emulate_fetch;
+	ops->fix_hypercall = kvmi_emulate_fix_hypercall;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM introspection: an instruction that touches restricted pages.
+ *
+ * The processor tells of one access that it could not do, and not all of it. So KVM
+ * emulates the instruction, and asks the tool about each access of the emulator (see
+ * emulate_memory.c), before it takes place. What the tool lets happen, happens there:
+ * the page stays restricted for everybody. Only a fetch is reported at once, for the
+ * emulator has no use for what it does not decode.
+ *
+ * Emulation can end without effect, because the tool wants the instruction to be
+ * executed again or a signal has interrupted the wait. In the latter case the tool is
+ * not asked again about accesses that it knows of.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "x86.h"
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "mmu/spte.h"
+#include "kvmi_int.h"
+#include "kvmi_x86.h"
+
+static struct kvmi_pf *kvmi_pf(struct kvm_vcpu *vcpu)
+{
+	return &vcpu->introspection->arch.pf;
+}
+
+static bool kvmi_pf_same_place(struct kvm_vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	kvmi_arch_get_regs(vcpu, &regs);
+	return !memcmp(&kvmi_pf(vcpu)->at, &regs, sizeof(regs));
+}
+
+static void kvmi_pf_forget(struct kvmi_pf *pf)
+{
+	pf->nr_grants = 0;
+	pf->quiet = false;
+	pf->reply.ctx_size = 0;
+}
+
+static void kvmi_pf_keep(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	kvmi_arch_get_regs(vcpu, &pf->at);
+	pf->kept = true;
+}
+
+static void kvmi_pf_grant(struct kvm_vcpu *vcpu, gpa_t gpa, u8 access)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	pf->grants[pf->nr_grants++ % KVMI_MAX_GRANTS] = (struct kvmi_grant) {
+		.gpa = gpa,
+		.access = access,
+	};
+}
+
+static bool kvmi_pf_is_granted(struct kvm_vcpu *vcpu, gpa_t gpa, u8 access)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+	unsigned int i;
+
+	/* Each iteration is an access of its own. */
+	if (pf->rcx != kvm_rcx_read(vcpu)) {
+		pf->rcx = kvm_rcx_read(vcpu);
+		pf->nr_grants = 0;
+	}
+
+	for (i = 0; i < min(pf->nr_grants, KVMI_MAX_GRANTS); i++) {
+		if (pf->grants[i].access != access)
+			continue;
+		/* Instructions lie in one or two pages, wherever they begin. */
+		if (access == KVMI_PAGE_ACCESS_X ?
+		    gpa_to_gfn(pf->grants[i].gpa) == gpa_to_gfn(gpa) :
+		    pf->grants[i].gpa == gpa)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Asks the tool about one access. Returns 0 if it shall take place, or an error: the
+ * instruction shall execute again.
+ */
+static int kvmi_pf_ask(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
+{
+	const struct kvmi_vcpu_event_pf event = {
+		.gva = gva,
+		.gpa = gpa,
+		.access = access,
+	};
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+	int r = -ENOTCONN;
+
+	if (!pf->quiet && kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_PF))
+		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PF, &event, &pf->reply);
+
+	switch (r) {
+	case KVMI_EVENT_ACTION_CONTINUE:
+		pf->quiet = pf->reply.rep_complete;
+		fallthrough;
+	case -ENOTCONN:
+		kvmi_pf_grant(vcpu, gpa, access);
+		return 0;
+	case -EINTR:
+		kvmi_pf_keep(vcpu);
+		return r;
+	default:
+		kvmi_pf_forget(pf);
+		return -EAGAIN;
+	}
+}
+
+/* An instruction's access to the page at @gpa. Returns as kvmi_pf_ask(). */
+int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	if (kvmi_page_access(vcpu->kvm, gfn) & access ||
+	    !kvmi_is_guest_memory(kvm_vcpu_gfn_to_memslot(vcpu, gfn)) ||
+	    kvmi_pf_is_granted(vcpu, gpa, access))
+		return 0;
+
+	return kvmi_pf_ask(vcpu, gva, gpa, access);
+}
+
+/*
+ * Copies what the tool supplies for @bytes at @gva to @val, if it supplies all of
+ * it. False if they are to be read from memory.
+ */
+bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *val)
+{
+	const struct kvmi_vcpu_event_pf_reply *reply = &kvmi_pf(vcpu)->reply;
+	u64 offset = gva - reply->ctx_addr;
+
+	if (likely(!reply->ctx_size) || offset >= reply->ctx_size ||
+	    bytes > reply->ctx_size - offset)
+		return false;
+
+	memcpy(val, reply->ctx_data + offset, bytes);
+	return true;
+}
+
+/* Ends the emulation of an instruction that shall execute again. */
+void kvmi_pf_retry(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	pf->retry = true;
+	pf->shadow = kvm_x86_call(get_interrupt_shadow)(vcpu);
+	kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
+}
+
+static u8 kvmi_pf_wanted(const struct kvm_page_fault *fault)
+{
+	if (fault->exec)
+		return KVMI_PAGE_ACCESS_X;
+	return fault->write ? KVMI_PAGE_ACCESS_W : KVMI_PAGE_ACCESS_R;
+}
+
+/* Where an instruction is fetched from: where it begins or at its second page. */
+static u64 kvmi_pf_fetch_gva(struct kvm_vcpu *vcpu, u64 offset)
+{
+	u64 rip = kvm_get_linear_rip(vcpu);
+
+	return offset_in_page(rip) == offset || offset ? rip : PAGE_ALIGN(rip);
+}
+
+/* A new fault, or the same once more. */
+static void kvmi_pf_begin(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	/* In a step view it is always the same instruction. */
+	if (!__kvmi_view(vcpu) && (!pf->kept || !kvmi_pf_same_place(vcpu)))
+		kvmi_pf_forget(pf);
+
+	pf->kept = false;
+	pf->retry = false;
+	pf->fault = true;
+	pf->walk = fault->error_code & PFERR_GUEST_PAGE_MASK;
+	pf->access = kvmi_pf_wanted(fault);
+	pf->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
+	if (pf->access == KVMI_PAGE_ACCESS_X && !pf->walk) {
+		pf->gva = kvmi_pf_fetch_gva(vcpu, offset_in_page(fault->addr));
+		pf->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(pf->gva);
+	} else {
+		pf->gva = kvm_x86_ops.kvmi_ops->fault_gva(vcpu);
+	}
+
+	/* Whatever the tool wants to hear of, the emulator must not mix up addresses. */
+	kvmi_arch_watch(vcpu);
+	kvmi_emulate_watch(vcpu, true);
+}
+
+/* Opens to the instruction, in a view of the vCPU's own, what it may have. */
+static bool kvmi_pf_step(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+	unsigned int i;
+
+	if (is_guest_mode(vcpu) || !kvm_x86_ops.kvmi_ops->can_step())
+		return false;
+	/* Until another vCPU leaves one, the instruction executes again and again. */
+	if (!kvmi_view_enter(vcpu)) {
+		kvmi_pf_keep(vcpu);
+		cond_resched();
+		return true;
+	}
+
+	for (i = 0; i < min(pf->nr_grants, KVMI_MAX_GRANTS); i++)
+		kvmi_view_grant(vcpu, gpa_to_gfn(pf->grants[i].gpa),
+				pf->grants[i].access);
+	return kvmi_view_grant(vcpu, gpa_to_gfn(pf->gpa), pf->access);
+}
+
+/*
+ * The processor's look at a page table set no bits there: so it does not write when
+ * they are set. Only if it tells the address that it looked up.
+ */
+static bool kvmi_pf_walk(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+	struct x86_exception e;
+
+	if (!pf->walk || pf->gva == ~0ull || kvm_ad_enabled())
+		return false;
+
+	mmu->gva_to_gpa(vcpu, mmu, pf->gva, PFERR_WRITE_MASK, &e);
+	mmu->gva_to_gpa(vcpu, mmu, pf->gva, 0, &e);
+	return true;
+}
+
+/* Asks for what the processor could not do. Returns as kvmi_pf_ask(). */
+static int kvmi_pf_ask_for_fault(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	/* The page tables are the guest's business: nobody is asked. */
+	if (pf->walk || kvmi_pf_is_granted(vcpu, pf->gpa, pf->access))
+		return 0;
+	return kvmi_pf_ask(vcpu, pf->gva, pf->gpa, pf->access);
+}
+
+/* The vCPU cannot emulate here, for it is delivering an event or steps. */
+static int kvmi_pf_without_emulation(struct kvm_vcpu *vcpu)
+{
+	if (kvmi_pf_ask_for_fault(vcpu) || kvmi_pf_walk(vcpu) || kvmi_pf_step(vcpu))
+		return RET_PF_RETRY;
+
+	/* Neither can it go on. */
+	return -EFAULT;
+}
+
+int __kvmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+	u8 access;
+
+	/* Nobody wants the page now; its SPTE will be restricted. */
+	if (fault->prefetch || likely(!kvmi_has_restrictions(vcpu->kvm)))
+		return RET_PF_CONTINUE;
+
+	access = kvmi_page_access(vcpu->kvm, fault->gfn) |
+		 kvmi_view_access(vcpu, fault->gfn);
+	if (access & kvmi_pf_wanted(fault) || !kvmi_is_guest_memory(fault->slot))
+		return RET_PF_CONTINUE;
+
+	kvmi_pf_begin(vcpu, fault);
+
+	if (kvm_event_needs_reinjection(vcpu) || __kvmi_view(vcpu))
+		return kvmi_pf_without_emulation(vcpu);
+
+	if (pf->access == KVMI_PAGE_ACCESS_X && kvmi_pf_ask_for_fault(vcpu))
+		return RET_PF_RETRY;
+	return RET_PF_EMULATE;
+}
+
+/* Called when that has turned out. */
+bool __kvmi_emulation_failed(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	if (!pf->fault)
+		return false;
+	return pf->retry || kvmi_pf_ask_for_fault(vcpu) || kvmi_pf_walk(vcpu) ||
+	       kvmi_pf_step(vcpu);
+}
+
+/* In the run loop, before interrupts are injected, and at its end. */
+void kvmi_pf_end_entry(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	if (likely(!pf->retry))
+		return;
+
+	/* The emulator has taken it for an instruction that came to its end. */
+	kvm_x86_call(set_interrupt_shadow)(vcpu, pf->shadow);
+	pf->retry = false;
+}
+
+/* Before VM-Enter. */
+void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	if (likely(!pf->fault))
+		return;
+
+	pf->fault = false;
+	/* A long REP prefix: the rest follows. */
+	if (pf->quiet)
+		kvmi_pf_keep(vcpu);
+}
