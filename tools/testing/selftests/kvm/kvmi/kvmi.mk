@@ -34,6 +34,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_msr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mtrr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_nested_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_process_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_race_test

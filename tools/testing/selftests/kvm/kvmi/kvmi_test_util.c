@@ -251,6 +251,7 @@ static const struct { __u8 size, pad, pad_end; } event_data[KVMI_NUM_EVENTS] = {
 	[KVMI_VCPU_EVENT_MSR]		= { 24, 4, 8 },
 	[KVMI_VCPU_EVENT_XSETBV]	= { 24, 1, 8 },
 	[KVMI_VCPU_EVENT_BREAKPOINT]	= { 16, 9, 16 },
+	[KVMI_VCPU_EVENT_PF]		= { 24, 17, 24 },
 	[KVMI_VCPU_EVENT_TRAP]		= { 16, 2, 4 },
 	[KVMI_VCPU_EVENT_DESCRIPTOR]	= { 8, 2, 8 },
 	[KVMI_VCPU_EVENT_SINGLESTEP]	= { 8, 1, 8 },

@@ -44,6 +44,7 @@ struct kvmi_event_msg {
 		struct kvmi_vcpu_event_descriptor desc;
 		struct kvmi_vcpu_event_singlestep singlestep;
 		struct kvmi_vcpu_event_cpuid cpuid;
+		struct kvmi_vcpu_event_pf pf;
 		struct kvmi_vm_event_cmd_error cmd_error;
 		__u8 data[256];
 	};
