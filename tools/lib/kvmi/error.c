@@ -41,6 +41,10 @@ static const struct {
 	{ -KVM_ENOSYS, -ENOSYS, "the kernel does not know this command" },
 };
 
+#define NOT_THIS_ACCESS \
+	"the host's processor cannot leave pages with just this access, or KVM shadows the guest's page tables; see the feature page_access"
+#define NO_SUCH_PAGE "an address is beyond what this guest can have"
+
 /* Where a code has one meaning for a command, or the next step is another. */
 static const struct {
 	uint16_t id;
@@ -60,6 +64,13 @@ static const struct {
 	{ KVMI_VCPU_INJECT_EXCEPTION, -KVM_EOPNOTSUPP,
 	  "the vCPU waits to be started, or runs a nested guest; try again later" },
 	{ KVMI_VCPU_GET_MTRR_TYPE, -KVM_EOPNOTSUPP, "the guest has no MTRRs" },
+	{ KVMI_VM_SET_PAGE_ACCESS, -KVM_EOPNOTSUPP, NOT_THIS_ACCESS },
+	{ KVMI_VM_SET_PAGE_ACCESS, -KVM_EINVAL, NO_SUCH_PAGE },
+	{ KVMI_VM_SET_PAGE_ACCESS_RANGES, -KVM_EOPNOTSUPP, NOT_THIS_ACCESS },
+	{ KVMI_VM_SET_PAGE_ACCESS_RANGES, -KVM_EINVAL, NO_SUCH_PAGE },
+	{ KVMI_VM_GET_PAGE_ACCESS, -KVM_EOPNOTSUPP,
+	  "KVM shadows the guest's page tables, or the VM is protected from the host" },
+	{ KVMI_VM_GET_PAGE_ACCESS, -KVM_EINVAL, NO_SUCH_PAGE },
 };
 
 static const char *explain(uint16_t id, int32_t code, const char *general)

@@ -5,7 +5,8 @@
 /*
  * io.c moves whole messages, command.c pairs commands with replies, event.c
  * keeps the queue of events. session.c, handshake.c and attach.c make
- * connections; vm.c, vcpu.c, state.c, registers.c and memory.c are the commands.
+ * connections; vm.c, vcpu.c, state.c, registers.c, memory.c and page_access.c are the
+ * commands.
  */
 
 #include <errno.h>

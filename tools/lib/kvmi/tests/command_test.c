@@ -16,7 +16,7 @@ static int sent(int fd, uint16_t id, const void *payload, size_t size)
 
 static void version(void)
 {
-	const uint8_t reply[16] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1 };
+	const uint8_t reply[16] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 5 };
 	struct kvmi_features f;
 	struct kvmintro *k;
 	uint32_t v;
@@ -25,7 +25,8 @@ static void version(void)
 	k = peer_open(&fd);
 	peer_reply(fd, KVMI_GET_VERSION, 1, 0, reply, 16);
 	ok(!kvmintro_get_version(k, &v, &f) && v == 1 && f.spp && !f.vmfunc &&
-	   !f.eptp && f.ve && f.singlestep, "get_version");
+	   !f.eptp && f.ve && f.singlestep && !f.descriptor && f.page_access ==
+	   (KVMI_PAGE_ACCESS_RESTRICTED | KVMI_PAGE_ACCESS_EXEC_ONLY), "get_version");
 	ok(sent(fd, KVMI_GET_VERSION, "", 0), "get_version: request");
 	memset(&f, 0xff, sizeof(f));
 	peer_reply(fd, KVMI_GET_VERSION, 2, 0, reply, 8);
@@ -261,6 +262,10 @@ static void errors(void)
 static void names(void)
 {
 	ok(!strcmp(kvmintro_command_name(KVMI_VM_GET_INFO), "VM_GET_INFO"), "command name");
+	ok(!strcmp(kvmintro_command_name(20), "VM_GET_PAGE_ACCESS") &&
+	   !strcmp(kvmintro_command_name(21), "VM_SET_PAGE_ACCESS") &&
+	   !strcmp(kvmintro_command_name(80), "VM_SET_PAGE_ACCESS_RANGES") &&
+	   !strcmp(kvmintro_event_name(6), "PF"), "names of page access");
 	ok(!kvmintro_command_name(12) && !kvmintro_command_name(40) &&
 	   !kvmintro_command_name(65535), "no name for unknown commands");
 	ok(!strcmp(kvmintro_event_name(KVMI_VCPU_EVENT_CPUID), "CPUID"), "event name");

@@ -39,6 +39,7 @@
 
 #include <kvmi/session.h>
 #include <kvmi/vm.h>
+#include <kvmi/page_access.h>
 #include <kvmi/vcpu.h>
 #include <kvmi/event.h>
 #include <kvmi/batch.h>

@@ -14,7 +14,8 @@ extern "C" {
 /**
  * kvmintro_get_version - protocol version and what the host offers
  * @version: KVMI_VERSION of the kernel; 1 or more
- * @features: may be NULL
+ * @features: may be NULL. Its members are 0 or 1, except for page_access: a set of
+ *	      &enum kvmi_page_access_feature
  */
 int kvmintro_get_version(struct kvmintro *k, uint32_t *version,
 			 struct kvmi_features *features);
