@@ -182,10 +182,61 @@ int kvmintro_reply_msr(struct kvmintro *k, const struct kvmintro_event *event,
 	return reply_value(k, event, KVMI_VCPU_EVENT_MSR, value);
 }
 
+static int check_pf(struct kvmintro *k, const struct kvmintro_event *event,
+		    uint8_t action, const struct kvmintro_pf_reply *reply)
+{
+	if (event->id != KVMI_VCPU_EVENT_PF)
+		return kvmintro__fail(k, -EINVAL, "not an event with id %u but %u",
+				      KVMI_VCPU_EVENT_PF, event->id);
+	if (action > KVMI_EVENT_ACTION_CRASH)
+		return kvmintro__fail(k, -EINVAL, "there is no action %u", action);
+	if (action != KVMI_EVENT_ACTION_CONTINUE && (reply->ctx_size || reply->rep_complete))
+		return kvmintro__fail(k, -EINVAL,
+				      "only an access that continues can be given data or rep_complete");
+	if (reply->ctx_size > KVMI_MAX_CTX_DATA)
+		return kvmintro__fail(k, -EINVAL,
+				      "%zu bytes of data, not more than %d are possible",
+				      reply->ctx_size, KVMI_MAX_CTX_DATA);
+	if (reply->ctx_size && !reply->ctx_data)
+		return kvmintro__fail(k, -EINVAL, "there are no data, but a size of %zu bytes",
+				      reply->ctx_size);
+	if (reply->ctx_size && reply->ctx_size - 1 > ~reply->ctx_addr)
+		return kvmintro__fail(k, -EINVAL, "the data go beyond the last address");
+	return 0;
+}
+
+int kvmintro_reply_pf(struct kvmintro *k, const struct kvmintro_event *event,
+		      uint8_t action, const struct kvmintro_pf_reply *reply)
+{
+	struct kvmi_vcpu_event_pf_reply data = { 0 };
+	struct kvmintro_pf_reply r = { 0 };
+	int err;
+
+	_Static_assert(sizeof(data) == 16 + KVMI_MAX_CTX_DATA &&
+		       sizeof(data) <= REPLY_DATA_MAX, "wire layout");
+	if (reply)
+		memcpy(&r, reply, reply->size < sizeof(r) ? reply->size : sizeof(r));
+	err = check_pf(k, event, action, &r);
+	if (err < 0)
+		return err;
+	if (!r.ctx_size && !r.rep_complete)
+		return kvmintro_reply_event(k, event, action, NULL, 0);
+
+	data.ctx_addr = r.ctx_size ? r.ctx_addr : 0;
+	data.ctx_size = r.ctx_size;
+	data.rep_complete = r.rep_complete;
+	if (r.ctx_size)
+		memcpy(data.ctx_data, r.ctx_data, r.ctx_size);
+	/* The kernel reads zeros behind what is sent. */
+	return kvmintro_reply_event(k, event, action, &data,
+				    offsetof(typeof(data), ctx_data) + r.ctx_size);
+}
+
 int kvmintro_retry(struct kvmintro *k, const struct kvmintro_event *event)
 {
 	switch (event->id) {
 	case KVMI_VCPU_EVENT_BREAKPOINT:
+	case KVMI_VCPU_EVENT_PF:
 	case KVMI_VCPU_EVENT_DESCRIPTOR:
 	case KVMI_VCPU_EVENT_CPUID:
 		return kvmintro_reply_event(k, event, KVMI_EVENT_ACTION_RETRY,

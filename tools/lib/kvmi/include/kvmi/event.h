@@ -34,6 +34,8 @@ struct kvmintro_event {
 		struct kvmi_vcpu_event_xsetbv xsetbv;
 		/** @breakpoint: KVMI_VCPU_EVENT_BREAKPOINT */
 		struct kvmi_vcpu_event_breakpoint breakpoint;
+		/** @pf: KVMI_VCPU_EVENT_PF */
+		struct kvmi_vcpu_event_pf pf;
 		/** @trap: KVMI_VCPU_EVENT_TRAP */
 		struct kvmi_vcpu_event_trap trap;
 		/** @descriptor: KVMI_VCPU_EVENT_DESCRIPTOR */
@@ -84,15 +86,15 @@ int kvmintro_reply_event(struct kvmintro *k, const struct kvmintro_event *event,
  * kvmintro_continue - answer an event so that nothing changes for the guest
  *
  * CR and MSR events get the value that the guest wanted; a breakpoint that the
- * tool did not set is the guest's own and becomes its exception. Events that need
- * no answer get none.
+ * tool did not set is the guest's own and becomes its exception; the access of a PF
+ * event takes place. Events that need no answer get none.
  */
 int kvmintro_continue(struct kvmintro *k, const struct kvmintro_event *event);
 
 /**
  * kvmintro_retry - enter the guest again without what the event is about
  *
- * For BREAKPOINT, DESCRIPTOR and CPUID events. The vCPU goes on where
+ * For BREAKPOINT, PF, DESCRIPTOR and CPUID events. The vCPU goes on where
  * kvmintro_set_registers() puts it if that was called, else at the same
  * instruction, which raises the event again unless it was changed.
  *
@@ -117,6 +119,38 @@ int kvmintro_reply_cr(struct kvmintro *k, const struct kvmintro_event *event,
  */
 int kvmintro_reply_msr(struct kvmintro *k, const struct kvmintro_event *event,
 		       uint64_t value);
+
+/** struct kvmintro_pf_reply - how an access goes on; zeros change nothing */
+struct kvmintro_pf_reply {
+	/** @size: sizeof(struct kvmintro_pf_reply) */
+	size_t size;
+	/** @ctx_addr: guest virtual address of what is supplied */
+	uint64_t ctx_addr;
+	/** @ctx_data: what the instruction shall read there instead of memory */
+	const void *ctx_data;
+	/** @ctx_size: its size in bytes, at most KVMI_MAX_CTX_DATA; 0: nothing */
+	size_t ctx_size;
+	/** @rep_complete: no more events of this instruction, with all its repeats */
+	bool rep_complete;
+};
+
+/**
+ * kvmintro_reply_pf - answer a PF event
+ * @action: KVMI_EVENT_ACTION_CONTINUE lets this access happen, while the page stays
+ *	    restricted; KVMI_EVENT_ACTION_RETRY executes the instruction anew, with the
+ *	    registers and rights that were changed meanwhile; KVMI_EVENT_ACTION_CRASH
+ *	    stops the guest
+ * @reply: for KVMI_EVENT_ACTION_CONTINUE only; may be NULL
+ *
+ * See &struct kvmi_vcpu_event_pf_reply for what supplied data can do. To continue
+ * or to retry without more, kvmintro_continue() and kvmintro_retry() do the same.
+ *
+ * Return: 0; -EINVAL for another event, an action that there is not, more data than
+ * KVMI_MAX_CTX_DATA, data that go beyond the last address, or data or rep_complete
+ * with another action. Nothing is sent then, and the vCPU still waits.
+ */
+int kvmintro_reply_pf(struct kvmintro *k, const struct kvmintro_event *event,
+		      uint8_t action, const struct kvmintro_pf_reply *reply);
 
 /**
  * kvmintro_event_error - what a KVMI_VM_EVENT_CMD_ERROR tells
