@@ -18,21 +18,31 @@ struct info {
 	const char *tsc_why;
 };
 
+/* The bits of one member are features of their own. */
+#define PAGE_ACCESS(bit) offsetof(struct kvmi_features, page_access), KVMI_PAGE_ACCESS_##bit
+
 static const struct {
 	const char *name;
 	size_t offset;
+	uint8_t mask;
 } features[] = {
-	{ "spp", offsetof(struct kvmi_features, spp) },
-	{ "vmfunc", offsetof(struct kvmi_features, vmfunc) },
-	{ "eptp", offsetof(struct kvmi_features, eptp) },
-	{ "ve", offsetof(struct kvmi_features, ve) },
-	{ "singlestep", offsetof(struct kvmi_features, singlestep) },
-	{ "descriptor", offsetof(struct kvmi_features, descriptor) },
+	{ "spp", offsetof(struct kvmi_features, spp), 0xff },
+	{ "vmfunc", offsetof(struct kvmi_features, vmfunc), 0xff },
+	{ "eptp", offsetof(struct kvmi_features, eptp), 0xff },
+	{ "ve", offsetof(struct kvmi_features, ve), 0xff },
+	{ "singlestep", offsetof(struct kvmi_features, singlestep), 0xff },
+	{ "descriptor", offsetof(struct kvmi_features, descriptor), 0xff },
+	{ "page_access", PAGE_ACCESS(RESTRICTED) },
+	{ "page_access_none", PAGE_ACCESS(NONE) },
+	{ "page_access_exec_only", PAGE_ACCESS(EXEC_ONLY) },
+	{ "page_access_walks_write", PAGE_ACCESS(WALKS_WRITE) },
 };
 
 static bool has_feature(const struct info *info, size_t i)
 {
-	return ((const uint8_t *)&info->features)[features[i].offset];
+	const uint8_t *all = (const uint8_t *)&info->features;
+
+	return all[features[i].offset] & features[i].mask;
 }
 
 static int gather(struct cli *cli, struct info *info)
@@ -195,12 +205,12 @@ static void print_info(struct cli *cli, const struct info *info,
 	if (hello)
 		print_hello(hello);
 	printf("version       %u\n", info->version);
-	printf("features     ");
-	for (i = 0; i < ARRAY_SIZE(features); i++) {
-		if (has_feature(info, i))
-			n++, printf(" %s", features[i].name);
-	}
-	printf("%s\n", n ? "" : " none");
+	for (i = 0; i < ARRAY_SIZE(features); i++)
+		n += has_feature(info, i);
+	if (!n)
+		printf("features      none\n");
+	json_object_object_get_ex(doc, "features", &list);
+	print_list("features", list, "true");
 	if (info->has_vcpus)
 		printf("vCPUs         %u\n", info->vcpus);
 	else
@@ -263,6 +273,13 @@ const struct cli_command command_info = {
 	.help =
 	"Prints the VM's name, UUID and start time (as far as the VMM told them), the\n"
 	"protocol's version and features, vCPUs, end of memory, TSC frequency, and which\n"
-	"commands and events the VMM allows.\n",
+	"commands and events the VMM allows. Features of the host's processor:\n\n"
+	"  singlestep               vCPUs can be stepped\n"
+	"  descriptor               uses of descriptor tables can be reported\n"
+	"  page_access              what the guest may do with a page can be restricted\n"
+	"  page_access_none         every access to a page can be taken away\n"
+	"  page_access_exec_only    a page can be left executable but not readable\n"
+	"  page_access_walks_write  each walk through a page table of the guest that may not\n"
+	"                           be written costs an exit, without an event\n",
 	.run = run_info,
 };

@@ -41,6 +41,8 @@ void trace_print(const struct kvmintro_event *ev, double seconds);
 struct json_object *trace_json(const struct kvmintro_event *ev, double seconds);
 /* What an event is about, and that in words; false if its kind needs no more. */
 bool trace_key(const struct kvmintro_event *ev, uint64_t *key);
+/* Letters for a set of enum kvmi_page_access. */
+void trace_access(uint8_t access, char text[4]);
 void trace_label(uint8_t event, uint64_t key, char *text, size_t size);
 
 /* trace_stats.c */

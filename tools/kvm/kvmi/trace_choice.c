@@ -10,6 +10,7 @@ static const char *const kinds[KVMI_NUM_EVENTS] = {
 	[KVMI_VCPU_EVENT_XSETBV] = "xsetbv",
 	[KVMI_VCPU_EVENT_BREAKPOINT] = "breakpoint",
 	[KVMI_VCPU_EVENT_HYPERCALL] = "hypercall",
+	[KVMI_VCPU_EVENT_PF] = "pf",
 	[KVMI_VCPU_EVENT_DESCRIPTOR] = "descriptor",
 	[KVMI_VCPU_EVENT_CREATE] = "create",
 	[KVMI_VCPU_EVENT_SINGLESTEP] = "singlestep",
@@ -29,11 +30,17 @@ const char *trace_kind(uint8_t event)
 static int add_kind(const char *text, void *arg)
 {
 	struct trace_choice *c = arg;
+	/* Each instruction is an event: only for who asks for that. */
+	const unsigned int not_all = 1u << KVMI_VCPU_EVENT_SINGLESTEP |
+				     1u << KVMI_VCPU_EVENT_PF;
 	size_t i;
 
+	if (!strcmp(text, kinds[KVMI_VCPU_EVENT_PF])) {
+		out_error("--event: pf needs pages that are restricted: see `kvmi help watch`");
+		return CLI_USAGE;
+	}
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		/* Each instruction is an event: only for who asks for that. */
-		if (kinds[i] && i != KVMI_VCPU_EVENT_SINGLESTEP && !strcmp(text, "all"))
+		if (kinds[i] && !(not_all & 1u << i) && !strcmp(text, "all"))
 			c->kinds |= 1u << i;
 		if (kinds[i] && !strcmp(text, kinds[i])) {
 			c->kinds |= 1u << i;

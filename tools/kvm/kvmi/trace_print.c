@@ -21,6 +21,17 @@ static const char *descriptor(unsigned int key)
 	return key < ARRAY_SIZE(names) ? names[key] : "?";
 }
 
+void trace_access(uint8_t access, char text[4])
+{
+	if (access & KVMI_PAGE_ACCESS_R)
+		*text++ = 'r';
+	if (access & KVMI_PAGE_ACCESS_W)
+		*text++ = 'w';
+	if (access & KVMI_PAGE_ACCESS_X)
+		*text++ = 'x';
+	*text = '\0';
+}
+
 bool trace_key(const struct kvmintro_event *ev, uint64_t *key)
 {
 	switch (ev->id) {
@@ -29,6 +40,9 @@ bool trace_key(const struct kvmintro_event *ev, uint64_t *key)
 		return true;
 	case KVMI_VCPU_EVENT_MSR:
 		*key = ev->data.msr.msr;
+		return true;
+	case KVMI_VCPU_EVENT_PF:
+		*key = ev->data.pf.access;
 		return true;
 	case KVMI_VCPU_EVENT_DESCRIPTOR:
 		*key = ev->data.descriptor.descriptor * 2 + !!ev->data.descriptor.write;
@@ -43,12 +57,18 @@ bool trace_key(const struct kvmintro_event *ev, uint64_t *key)
 
 void trace_label(uint8_t event, uint64_t key, char *text, size_t size)
 {
+	char access[4];
+
 	switch (event) {
 	case KVMI_VCPU_EVENT_CR:
 		snprintf(text, size, "cr%u", (unsigned int)key);
 		break;
 	case KVMI_VCPU_EVENT_MSR:
 		snprintf(text, size, "msr 0x%08x", (unsigned int)key);
+		break;
+	case KVMI_VCPU_EVENT_PF:
+		trace_access(key, access);
+		snprintf(text, size, "pf %s", access);
 		break;
 	case KVMI_VCPU_EVENT_DESCRIPTOR:
 		snprintf(text, size, "%s", descriptor(key));
@@ -90,6 +110,13 @@ static void print_data(const struct kvmintro_event *ev)
 		printf(" rbx %llx rcx %llx rdx %llx rsi %llx rdi %llx r8 %llx r9 %llx r10 %llx",
 		       regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi,
 		       regs->r8, regs->r9, regs->r10);
+		break;
+	case KVMI_VCPU_EVENT_PF:
+		printf(" gpa %016llx", (unsigned long long)ev->data.pf.gpa);
+		if (ev->data.pf.gva == ~0ULL)
+			printf(" gva unknown         ");
+		else
+			printf(" gva %016llx", (unsigned long long)ev->data.pf.gva);
 		break;
 	case KVMI_VCPU_EVENT_SINGLESTEP:
 		if (ev->data.singlestep.failed)
@@ -140,6 +167,16 @@ static void add_hypercall(struct json_object *o, const struct kvm_regs *regs)
 	add_hex(o, "r10", regs->r10);
 }
 
+static void add_pf(struct json_object *o, const struct kvmi_vcpu_event_pf *pf)
+{
+	char access[4];
+
+	trace_access(pf->access, access);
+	json_object_object_add(o, "access", json_object_new_string(access));
+	add_hex(o, "gpa", pf->gpa);
+	json_object_object_add(o, "gva", pf->gva == ~0ULL ? NULL : json_hex(pf->gva));
+}
+
 static void add_data(struct json_object *o, const struct kvmintro_event *ev)
 {
 	switch (ev->id) {
@@ -161,6 +198,9 @@ static void add_data(struct json_object *o, const struct kvmintro_event *ev)
 		break;
 	case KVMI_VCPU_EVENT_HYPERCALL:
 		add_hypercall(o, &ev->arch.regs);
+		break;
+	case KVMI_VCPU_EVENT_PF:
+		add_pf(o, &ev->data.pf);
 		break;
 	case KVMI_VCPU_EVENT_DESCRIPTOR:
 		add_int(o, "descriptor", ev->data.descriptor.descriptor);

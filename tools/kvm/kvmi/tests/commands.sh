@@ -13,7 +13,8 @@ all() {
 
 vm 0 "info" '^version +1$' info
 expect "info: every figure" all '^VM +fake "vm"$' '^UUID +abababab-abab-abab-abab-abababababab$' \
-	'^started +2001-09-09 01:46:40 UTC$' '^features +singlestep descriptor$' \
+	'^started +2001-09-09 01:46:40 UTC$' '^features +singlestep descriptor page_access page_access_none$' \
+	'^ +page_access_exec_only$' \
 	'^vCPUs +2$' '0x10000 ' '1000000000 Hz' 'VCPU_CONTROL_CR' 'CPUID'
 
 vm 0 "regs" 'vCPU 1, 64-bit' regs --msr 0xc0000080,0x10 --msr 0x1b
@@ -133,5 +134,6 @@ expect "--json: every line is a document" python3 -c '
 import json
 assert len([json.loads(line) for line in open("out")]) >= 21'
 expect "--json: values" all '"name":"fake \\"vm\\""' '"data":"6163726f7373207468652070616765"' \
-	'"gpa":"0x0"' '"commands":\{.*"VM_GET_INFO":"allowed"'
+	'"gpa":"0x0"' '"commands":\{.*"VM_GET_INFO":"allowed"' \
+	'"page_access":true,"page_access_none":true,"page_access_exec_only":true,"page_access_walks_write":false'
 json=()

@@ -4,7 +4,7 @@
 
 /*
  * fake_wire.c: the connection; fake_guest.c: vCPUs that execute, pause, step and
- * send events; fake_vm.c: commands.
+ * send events; fake_pages.c: pages and what may be done with them; fake_vm.c: commands.
  */
 
 #include <stdbool.h>
@@ -30,6 +30,8 @@
 struct vcpu {
 	bool on[KVMI_NUM_EVENTS];
 	bool cr3, step;
+	/* It has not told yet that it is new. */
+	bool created;
 	unsigned int msrs, pauses;
 	/* Of the event that waits for its answer: its number (0: none) and id. */
 	uint32_t waits;
@@ -47,7 +49,9 @@ extern uint8_t memory[MEMORY];
 
 /* What was asked for on the command line. */
 extern struct fake_options {
-	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap;
+	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap, late;
+	/* Features of page access that this host lacks. */
+	unsigned int lacks;
 	/* Send this much too little in replies to this command. */
 	unsigned int short_id;
 	/*
@@ -73,5 +77,16 @@ bool guest_run(int vcpu);
 void guest_linger(int vcpu);
 void guest_answered(int vcpu, uint8_t action, const uint8_t *data);
 void guest_forget(void);
+/* The vCPU waits for the answer to this event. */
+void guest_stop_for(int vcpu, uint8_t id, const void *data, size_t size);
+
+/* fake_pages.c */
+void pages_init(void);
+uint8_t pages_features(void);
+/* KVMI_VM_SET_PAGE_ACCESS_RANGES: 0 or an error code. */
+int pages_restrict(const uint8_t *payload, size_t size);
+/* Touch memory; true if an event was sent about it. */
+bool pages_touch(int vcpu);
+bool pages_free(void);
 
 #endif

@@ -22,11 +22,12 @@ void guest_init(void)
 	strcpy((char *)memory + 0x2ffc, "across the page");
 	memset(memory + PROGRAM, NOP, PROGRAM_SIZE);
 	memory[OWN_BREAKPOINT] = INT3;
+	pages_init();
 	for (i = 0; i < VCPUS; i++)
 		vcpus[i].regs.rip = 0x1000 + i;
 }
 
-static void stop_for(int i, uint8_t id, const void *data, size_t size)
+void guest_stop_for(int i, uint8_t id, const void *data, size_t size)
 {
 	vcpus[i].event = id;
 	vcpus[i].waits = event(i, id, data, size);
@@ -42,7 +43,7 @@ static void breakpoint(int i)
 		fprintf(stderr, "fake_vm: a breakpoint of the tool hit the guest\n");
 		exit(6);
 	}
-	stop_for(i, KVMI_VCPU_EVENT_BREAKPOINT, &bp, sizeof(bp));
+	guest_stop_for(i, KVMI_VCPU_EVENT_BREAKPOINT, &bp, sizeof(bp));
 }
 
 /* One instruction of the program. */
@@ -64,7 +65,7 @@ static void execute(int i)
 	if (regs->rip == LINEAR + PROGRAM + PROGRAM_SIZE)
 		regs->rip = LINEAR + PROGRAM;
 	if (vcpus[i].step)
-		stop_for(i, KVMI_VCPU_EVENT_SINGLESTEP, &stepped, sizeof(stepped));
+		guest_stop_for(i, KVMI_VCPU_EVENT_SINGLESTEP, &stepped, sizeof(stepped));
 }
 
 static bool has_work(const struct vcpu *v)
@@ -86,7 +87,7 @@ static bool send_cr(int i)
 		return false;
 	cr.new_value = next[count++ % 4];
 	vcpus[i].cr3_value = cr.new_value;
-	stop_for(i, KVMI_VCPU_EVENT_CR, &cr, sizeof(cr));
+	guest_stop_for(i, KVMI_VCPU_EVENT_CR, &cr, sizeof(cr));
 	return true;
 }
 
@@ -123,7 +124,7 @@ static bool send_event(int i)
 		    (kinds[k].id == KVMI_VCPU_EVENT_MSR && !vcpus[i].msrs))
 			continue;
 		if (kinds[k].id != KVMI_VCPU_EVENT_CR)
-			stop_for(i, kinds[k].id, kinds[k].data, kinds[k].size);
+			guest_stop_for(i, kinds[k].id, kinds[k].data, kinds[k].size);
 		else if (!send_cr(i))
 			continue;
 		return true;
@@ -140,11 +141,14 @@ bool guest_run(int i)
 		return false;
 	if (v->trap) {
 		v->trap = false;
-		stop_for(i, KVMI_VCPU_EVENT_TRAP, &v->injected, sizeof(v->injected));
+		guest_stop_for(i, KVMI_VCPU_EVENT_TRAP, &v->injected, sizeof(v->injected));
 	} else if (v->pauses) {
 		v->pauses--;
-		stop_for(i, KVMI_VCPU_EVENT_PAUSE, NULL, 0);
-	} else if (!send_event(i)) {
+		guest_stop_for(i, KVMI_VCPU_EVENT_PAUSE, NULL, 0);
+	} else if (v->created) {
+		v->created = false;
+		guest_stop_for(i, KVMI_VCPU_EVENT_CREATE, NULL, 0);
+	} else if (!send_event(i) && !pages_touch(i)) {
 		for (n = 0; n < 3 + 2 * i && !v->waits && has_work(v); n++)
 			execute(i);
 		return !v->waits && has_work(v);
@@ -191,6 +195,7 @@ void guest_forget(void)
 {
 	int i;
 
+	pages_init();
 	for (i = 0; i < VCPUS; i++) {
 		memset(vcpus[i].on, 0, sizeof(vcpus[i].on));
 		vcpus[i].cr3 = false;

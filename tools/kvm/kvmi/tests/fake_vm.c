@@ -5,12 +5,12 @@
  * address 0xffff800000000000 + x is x), and events as long as they are on. At the
  * end it writes how often each vCPU has executed the program's first instruction
  * into the file "calls". Ends with status 0 if it was left as it was found:
- * events off, nothing paused, no breakpoint in memory.
+ * events off, nothing paused, no breakpoint in memory, no page restricted.
  *
  * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
  * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
- * wins over an exception), losttrap (nothing is delivered), short=ID, drop=N,
- * mute=N.
+ * wins over an exception), losttrap (nothing is delivered), late (the second vCPU
+ * is made later), lacks=N (features of page access), short=ID, drop=N, mute=N.
  */
 #include <errno.h>
 #include <poll.h>
@@ -47,14 +47,25 @@ static void control_cmd_response(const struct kvmi_msg_hdr *hdr, const uint8_t *
 
 static int check_command(uint16_t id)
 {
-	return options.deny && id == KVMI_VCPU_CONTROL_CR ? -KVM_EPERM : 0;
+	return options.deny && (id == KVMI_VCPU_CONTROL_CR ||
+				id == KVMI_VM_SET_PAGE_ACCESS_RANGES) ? -KVM_EPERM : 0;
+}
+
+static void control_vm_event(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
+{
+	reply(hdr, 0, NULL, 0);
+	if (options.unhook && p[0] == KVMI_VM_EVENT_UNHOOK && p[2])
+		event(-1, KVMI_VM_EVENT_UNHOOK, NULL, 0);
+	if (options.late && p[0] == KVMI_VCPU_EVENT_CREATE)
+		vcpus[VCPUS - 1].created = p[2];
 }
 
 static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 {
-	const struct kvmi_vm_get_info_reply info = { .vcpu_count = VCPUS };
+	const struct kvmi_vm_get_info_reply info = { .vcpu_count = VCPUS - options.late };
 	const struct kvmi_get_version_reply version = {
-		.version = 1, .features.singlestep = 1, .features.descriptor = 1
+		.version = 1, .features.singlestep = 1, .features.descriptor = 1,
+		.features.page_access = pages_features()
 	};
 	const uint64_t max_gfn = MEMORY / 4096;
 	uint64_t at[2];
@@ -69,16 +80,15 @@ static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 		return reply(hdr, options.no_errors && p[0] == KVMI_VM_EVENT_CMD_ERROR ?
 			     -KVM_EPERM : 0, NULL, 0);
 	case KVMI_VM_CONTROL_EVENTS:
-		reply(hdr, 0, NULL, 0);
-		if (options.unhook && p[0] == KVMI_VM_EVENT_UNHOOK && p[2])
-			event(-1, KVMI_VM_EVENT_UNHOOK, NULL, 0);
-		return;
+		return control_vm_event(hdr, p);
 	case KVMI_VM_CONTROL_CMD_RESPONSE:
 		return control_cmd_response(hdr, p);
 	case KVMI_VM_GET_INFO:
 		return reply(hdr, 0, &info, sizeof(info));
 	case KVMI_VM_GET_MAX_GFN:
 		return reply(hdr, 0, &max_gfn, 8);
+	case KVMI_VM_SET_PAGE_ACCESS_RANGES:
+		return reply(hdr, pages_restrict(p, hdr->size), NULL, 0);
 	case KVMI_VM_READ_PHYSICAL:
 		return reply(hdr, at[0] + at[1] > MEMORY ? -KVM_ENOENT : 0,
 			     memory + at[0], at[1]);
@@ -292,7 +302,8 @@ static void serve_all(void)
 
 static bool left_in_order(void)
 {
-	bool good = memory[PROGRAM] == NOP && memory[OWN_BREAKPOINT] == INT3;
+	bool good = memory[PROGRAM] == NOP && memory[OWN_BREAKPOINT] == INT3 &&
+		    pages_free();
 	int i, e;
 
 	for (i = 0; i < VCPUS; i++) {
@@ -310,7 +321,7 @@ static int parse(const char *option)
 		{ "deny", &options.deny }, { "noerrors", &options.no_errors },
 		{ "nostep", &options.no_step }, { "endless", &options.endless },
 		{ "unhook", &options.unhook }, { "othertrap", &options.other_trap },
-		{ "losttrap", &options.lost_trap },
+		{ "losttrap", &options.lost_trap }, { "late", &options.late },
 	};
 	size_t i;
 
@@ -319,6 +330,7 @@ static int parse(const char *option)
 			return *flags[i].flag = true;
 	}
 	return sscanf(option, "short=%u", &options.short_id) == 1 ||
+	       sscanf(option, "lacks=%u", &options.lacks) == 1 ||
 	       sscanf(option, "mute=%u", &options.mute) == 1 ||
 	       sscanf(option, "drop=%u", &options.drop) == 1;
 }
