@@ -56,8 +56,8 @@ struct cli_command {
 
 extern const struct cli_command command_info, command_regs, command_read,
 	command_write, command_translate, command_xsave, command_cpuid,
-	command_pause, command_resume, command_trace, command_step,
-	command_break, command_inject, command_batch;
+	command_pause, command_resume, command_trace, command_watch,
+	command_step, command_break, command_inject, command_batch;
 
 /* main.c */
 const struct cli_command *cli_find(const char *name);

@@ -77,6 +77,8 @@ json=() played=()
 . "$HERE/trace.sh"
 # shellcheck disable=SC1091
 . "$HERE/debug.sh"
+# shellcheck disable=SC1091
+. "$HERE/watch.sh"
 
 echo "1..$count"
 [ $failed = 0 ]
