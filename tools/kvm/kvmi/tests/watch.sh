@@ -22,7 +22,9 @@ usage "'' is no access" listen s watch 0 ''
 usage "ADDR: 'w' is no address" listen s watch 0 r w
 usage "more than 262144 pages" listen s watch --virtual 0-0x40000001
 usage "more than 262144 pages" listen s watch --virtual 0-0x20000001 0-0x20000000
-usage "more than 262144 pages" listen s watch --virtual 0-0xffffffffffffffff 0-0xffffffffffffffff
+# In sum 2^64.
+yes 0-0xffffffffffffffff | head -n 4096 >f || :
+usage "more than 262144 pages" listen s watch --virtual --ranges f
 usage "--vcpu: 'x' is no number" listen s watch 0 --vcpu x
 usage "--vcpu: 65536 is more" listen s watch 0 --vcpu 65536
 usage "--seconds: 'x' is no number of seconds" listen s watch 0 --seconds x
