@@ -56,6 +56,7 @@ extern struct fake_options {
 	unsigned int short_id;
 	/*
 	 * Drop the connection after the Nth write to memory, or without answering it.
+	 * The answer to a PF event counts as one.
 	 * Connect again in the latter case, and if there is a breakpoint in memory.
 	 */
 	unsigned int drop, mute;

@@ -244,6 +244,7 @@ static void event_reply(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 		fprintf(stderr, "fake_vm: an answer to no event\n");
 		exit(5);
 	}
+	writes += v->event == KVMI_VCPU_EVENT_PF;
 	guest_answered(p[0], p[8], p + 16);
 }
 

@@ -79,6 +79,11 @@ expect "watch: both" all 'pf x gpa 0+3000' 'pf r gpa 0+3ffc'
 vm 0 "watch: ranges that overlap" '^[1-9][0-9]* elsewhere' \
 	watch 0x2000-0x2020 w 0x2010-0x2018 r 0x2010-0x2011 x --count 6
 expect "watch: the union counts" only 6 'pf w gpa 0+2010 '
+vm 0 "watch: a range within another" 'pf w gpa 0+2010 ' \
+	watch 0x2000-0x3000 w 0x2000-0x2008 w --count 6
+vm 0 "watch: a range behind others" 'pf x gpa 0+3000 ' \
+	watch 0x1000 0x1800 0x2010 w 0x3000 x --count 6
+expect "watch: and the one before it" all 'pf w gpa 0+2010 '
 vm 0 "watch: an access that nobody asked for in this byte" '^0 events' \
 	watch 0x2018 w --seconds 0.2
 vm 0 "watch --virtual" 'pf x gpa 0+3000' \
@@ -129,6 +134,8 @@ vm 0 "watch a new vCPU" 'vCPU 1 pf w' watch 0x2010 --count 20
 expect "watch: it counts, too" all '^  vCPU 1   [1-9]'
 played=(unhook)
 vm 0 "watch ends when the VMM takes the VM back" 'takes the VM back' watch 0x2010
+played=(drop=5)
+vm 1 "watch: the connection is lost" 'watch: the connection was closed' watch 0x2010
 played=()
 signalled INT 'pf w' watch 0x2000-0x4000
 signalled TERM 'pf w' watch 0x2010 w
