@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-/* What trace, step and break have in common: events, until something ends it. */
+/* What trace, watch, step and break have in common: events, until something ends it. */
 struct follow {
 	struct cli *cli;
 	/* From the options: one vCPU or -1, milliseconds or -1, a count or 0. */
