@@ -49,7 +49,7 @@ extern uint8_t memory[MEMORY];
 
 /* What was asked for on the command line. */
 extern struct fake_options {
-	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap, late;
+	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap, late, signal;
 	/* Features of page access that this host lacks. */
 	unsigned int lacks;
 	/* Send this much too little in replies to this command. */

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The played pages: what may be done with them, and what the vCPUs try. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "fake.h"
 
@@ -57,6 +60,18 @@ static int restrict_range(const struct kvmi_page_access_range *range)
 	return 0;
 }
 
+/* While it waits for its answer. */
+static void signal_tool(void)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		kill(peer.pid, SIGTERM);
+	nanosleep(&pause, NULL);
+}
+
 /* Every range that is sound is applied. */
 int pages_restrict(const uint8_t *payload, size_t size)
 {
@@ -65,6 +80,8 @@ int pages_restrict(const uint8_t *payload, size_t size)
 	int first = 0, r;
 	size_t i;
 
+	if (options.signal)
+		signal_tool();
 	memcpy(&head, payload, sizeof(head));
 	if (options.deny)
 		return -KVM_EPERM;

@@ -10,7 +10,8 @@
  * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
  * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
  * wins over an exception), losttrap (nothing is delivered), late (the second vCPU
- * is made later), lacks=N (features of page access), short=ID, drop=N, mute=N.
+ * is made later), signal (SIGTERM for the tool whenever it restricts pages), lacks=N
+ * (features of page access), short=ID, drop=N, mute=N.
  */
 #include <errno.h>
 #include <poll.h>
@@ -323,6 +324,7 @@ static int parse(const char *option)
 		{ "nostep", &options.no_step }, { "endless", &options.endless },
 		{ "unhook", &options.unhook }, { "othertrap", &options.other_trap },
 		{ "losttrap", &options.lost_trap }, { "late", &options.late },
+		{ "signal", &options.signal },
 	};
 	size_t i;
 

@@ -89,6 +89,9 @@ vm 0 "watch: an access that nobody asked for in this byte" '^0 events' \
 vm 0 "watch --virtual" 'pf x gpa 0+3000' \
 	watch 0xffff800000002fff-0xffff800000003001 --virtual --vcpu 1 --count 6
 expect "watch --virtual: page by page" only 6 'pf (w gpa 0+2fff|x gpa 0+3000) '
+vm 0 "watch --virtual: part of a page" '^[1-9][0-9]* elsewhere' \
+	watch 0xffff800000002001-0xffff800000002018 --virtual --count 6
+expect "watch --virtual: just that part" only 6 'pf w gpa 0+2010 '
 vm 1 "watch --virtual: not mapped" 'watch: .*0xffff800000010000 is not mapped' \
 	watch 0xffff80000000f000-0xffff800000011000 --virtual
 vm 1 "watch --virtual: no such vCPU" 'watch: .*no such vCPU' \
@@ -134,6 +137,9 @@ vm 0 "watch a new vCPU" 'vCPU 1 pf w' watch 0x2010 --count 20
 expect "watch: it counts, too" all '^  vCPU 1   [1-9]'
 played=(unhook)
 vm 0 "watch ends when the VMM takes the VM back" 'takes the VM back' watch 0x2010
+played=(signal)
+vm 0 "watch: a signal while pages are restricted, and while that is taken back" \
+	'^[0-2] events' watch 0x2010
 played=(drop=5)
 vm 1 "watch: the connection is lost" 'watch: the connection was closed' watch 0x2010
 played=()
