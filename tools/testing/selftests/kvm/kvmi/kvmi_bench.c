@@ -10,19 +10,11 @@
  *
  * --only-empty: empty_exit alone, for a kernel without introspection.
  */
-#include "kvmi_bench_events.h"
+#include "kvmi_bench_figures.h"
+#include "kvmi_bench_pages.h"
 
 #define SAMPLES		101
 #define EXITS		100		/* in one sample */
-
-static void row(const char *name, const char *unit, __u64 value, __u64 limit)
-{
-	if (limit)
-		printf("%s %s %llu %llu\n", name, unit, value, limit);
-	else
-		printf("%s %s %llu -\n", name, unit, value);
-	fflush(stdout);
-}
 
 /* --- exits ------------------------------------------------------------------------ */
 
@@ -135,40 +127,6 @@ static void commands(struct kvmi_test *t)
 #define VMS	100
 #define VCPUS	100
 
-struct memory {
-	long slab, percpu, stacks, vmalloc;
-};
-
-/* In KiB. Large kmalloc()s count as slab; pages that nobody counts are not seen. */
-static struct memory memory(void)
-{
-	struct memory m = { -1, -1, -1, -1 };
-	FILE *f = fopen("/proc/meminfo", "r");
-	char line[128];
-
-	TEST_ASSERT(f, "fopen(/proc/meminfo) failed");
-	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "Slab: %ld", &m.slab);
-		sscanf(line, "Percpu: %ld", &m.percpu);
-		sscanf(line, "KernelStack: %ld", &m.stacks);
-		sscanf(line, "VmallocUsed: %ld", &m.vmalloc);
-	}
-	fclose(f);
-	TEST_ASSERT(m.slab >= 0 && m.percpu >= 0 && m.stacks >= 0 && m.vmalloc >= 0,
-		    "/proc/meminfo lacks a line");
-	return m;
-}
-
-/* Growth in bytes. Where stacks are in vmalloc space they count there, too. */
-static long grown(struct memory a, struct memory b)
-{
-	long stacks = b.stacks - a.stacks, vmalloc = b.vmalloc - a.vmalloc;
-	long kib = b.slab - a.slab + b.percpu - a.percpu;
-
-	kib += vmalloc >= stacks ? vmalloc : vmalloc + stacks;
-	return kib * 1024;
-}
-
 /*
  * The growth when many VMs without vCPUs are hooked, and when one with many
  * vCPUs is: of so many that pages which are not full do not matter. VMs, vCPUs
@@ -237,6 +195,7 @@ static void bench_events(struct kvmi_test *t, __u64 empty)
 		row("singlestep_event", "ticks", time_singlestep_events(t), limit);
 	else
 		printf("# no singlestep_event: this processor cannot stop after an instruction\n");
+	bench_pages(t, cr3);
 }
 
 int main(int argc, char *argv[])

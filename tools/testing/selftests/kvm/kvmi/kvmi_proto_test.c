@@ -34,6 +34,10 @@ static const struct row rows[] = {
 	{ KVMI_VM_CONTROL_CMD_RESPONSE, .size = 8, .pad = BYTES(3, 7), .body = { 1, 1 } },
 	{ KVMI_VM_READ_PHYSICAL, .size = 16, .reply = 2, .body = { [1] = 0x10, [8] = 2 } },
 	{ KVMI_VM_WRITE_PHYSICAL, .size = 18, .body = { [1] = 0x10, [8] = 2 } },
+	/* No pages. What follows the head has tests of its own. */
+	{ KVMI_VM_GET_PAGE_ACCESS, .size = 8, .pad = BYTES(4, 7) },
+	{ KVMI_VM_SET_PAGE_ACCESS, .size = 8, .pad = BYTES(4, 7) },
+	{ KVMI_VM_SET_PAGE_ACCESS_RANGES, .size = 8, .pad = BYTES(4, 7) },
 	{ KVMI_VCPU_GET_INFO, true, .reply = sizeof(struct kvmi_vcpu_get_info_reply) },
 	{ KVMI_VCPU_PAUSE, true, .size = 8, .pad = BYTES(1, 7), .body = { 1 } },
 	{ KVMI_VCPU_CONTROL_EVENTS, true, .size = 8, .pad = BYTES(3, 7),
@@ -101,11 +105,17 @@ static int expected(struct kvmi_test *t, const struct row *r)
 {
 	struct kvmi_get_version_reply v;
 
-	if (r->id != KVMI_VCPU_CONTROL_SINGLESTEP)
-		return r->err;
-
 	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
-	return v.features.singlestep ? 0 : -KVM_EOPNOTSUPP;
+	switch (r->id) {
+	case KVMI_VCPU_CONTROL_SINGLESTEP:
+		return v.features.singlestep ? 0 : -KVM_EOPNOTSUPP;
+	case KVMI_VM_GET_PAGE_ACCESS:
+	case KVMI_VM_SET_PAGE_ACCESS:
+	case KVMI_VM_SET_PAGE_ACCESS_RANGES:
+		return v.features.page_access ? 0 : -KVM_EOPNOTSUPP;
+	default:
+		return r->err;
+	}
 }
 
 /* Error codes and replies are all given by the receiving thread: no vCPU runs. */
