@@ -26,7 +26,11 @@ typedef int (*kvmi_get_change)(const void *list, unsigned int i,
 
 void kvmi_page_access_init(struct kvm_introspection *kvmi)
 {
-	mt_init_flags(&kvmi->page_access, MT_FLAGS_USE_RCU);
+	/*
+	 * Without gaps, freeing a large part under RCU takes the metadata in the last
+	 * slot of a node for a child.
+	 */
+	mt_init_flags(&kvmi->page_access, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
 }
 
 void kvmi_page_access_destroy(struct kvm_introspection *kvmi)
