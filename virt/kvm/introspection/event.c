@@ -10,7 +10,6 @@
  */
 
 #include <linux/jiffies.h>
-#include <linux/rcuwait.h>
 #include <linux/sched/signal.h>
 
 #include "kvmi_int.h"
@@ -96,11 +95,17 @@ static int kvmi_send_event(struct kvm_vcpu *vcpu, u8 id, const void *data,
 	kvmi_arch_fill_event(vcpu, &msg->event.arch);
 	memcpy(msg->data, data, size);
 
+	/* Now, for the tool may reply before this thread runs again. */
+	kvmi_reader_guess(vcpu);
+	kvmi_reader_take(vcpu);
 	r = kvmi_socket_send_event(kvmi, vcpui->epoch, msg, sizeof(*msg) + size);
-	if (r)
+	if (r) {
+		kvmi_reader_hand_back(vcpu);
 		return r;
+	}
 
 	trace_kvmi_event(vcpu, kvmi_find_event(id)->name, msg->hdr.seq);
+	kvmi_forget_reply(kvmi);
 
 	ev->seq = msg->hdr.seq;
 	ev->id = id;
@@ -112,19 +117,10 @@ static int kvmi_send_event(struct kvm_vcpu *vcpu, u8 id, const void *data,
 	return 0;
 }
 
-static bool kvmi_wait_is_over(struct kvm_vcpu *vcpu)
-{
-	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
-
-	return vcpui->event.state != KVMI_EVENT_SENT ||
-	       kvmi_has_jobs(vcpu) ||
-	       !kvmi_vcpu_in_session(vcpu);
-}
-
 /*
  * Waits for the reply to the event under way and serves commands meanwhile.
  * Returns 0 when the reply is in, -EINTR on a signal and -ENOTCONN when the
- * session is over. Woken by kvmi_kick() and by signals.
+ * session is over.
  */
 int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu)
 {
@@ -138,7 +134,11 @@ int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu)
 			r = -ENOTCONN;
 			break;
 		}
-		kvmi_run_jobs(vcpu);
+		if (kvmi_has_jobs(vcpu)) {
+			/* They may take long. */
+			kvmi_reader_hand_back(vcpu);
+			kvmi_run_jobs(vcpu);
+		}
 		if (vcpui->event.state == KVMI_EVENT_REPLIED)
 			break;
 		if (signal_pending(current)) {
@@ -148,12 +148,11 @@ int kvmi_vcpu_event_wait(struct kvm_vcpu *vcpu)
 
 		/* A memslot update must not wait for the tool. */
 		kvm_vcpu_srcu_read_unlock(vcpu);
-		r = rcuwait_wait_event(&vcpui->wait,
-				       kvmi_wait_is_over(vcpu),
-				       TASK_INTERRUPTIBLE);
+		r = kvmi_reader_wait(vcpu);
 		kvm_vcpu_srcu_read_lock(vcpu);
 	}
 
+	kvmi_reader_hand_back(vcpu);
 	if (time_after(jiffies, start + HZ))
 		kvmi_arch_guest_was_stopped(vcpu);
 	return r;
@@ -252,7 +251,7 @@ static bool kvmi_store_reply(struct kvmi_pending_event *ev,
 	return !desc->reply_is_valid || desc->reply_is_valid(ev->reply);
 }
 
-/* A job: @reply is a &struct kvmi_event_reply and what follows it. */
+/* @reply is a &struct kvmi_event_reply and what follows it. */
 void kvmi_vcpu_event_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 			   const void *reply, size_t size)
 {

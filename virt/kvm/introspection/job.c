@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM introspection: work that the receiver hands to a vCPU.
+ * KVM introspection: work that is handed to a vCPU.
  */
 
 #include <linux/rcuwait.h>
@@ -90,6 +90,8 @@ int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 	struct kvmi_job *job;
 	bool full;
 
+	lockdep_assert_held(&vcpu->kvm->introspection->rx_mutex);
+
 	job = kvmi_alloc_job(vcpu, hdr, req, size,
 			     max_t(size_t, size, cmd->req_size));
 	if (!job)
@@ -110,7 +112,9 @@ int kvmi_queue_command(struct kvm_vcpu *vcpu, const struct kvmi_command *cmd,
 		kfree(job);
 		return -KVM_EBUSY;
 	}
-	kvmi_kick(vcpu);
+	/* A vCPU that reads stops there and looks for jobs. */
+	if (vcpu != kvm_get_running_vcpu())
+		kvmi_kick(vcpu);
 	return 0;
 }
 
@@ -119,6 +123,8 @@ int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 		     const void *reply, size_t size)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
+
+	lockdep_assert_held(&vcpu->kvm->introspection->rx_mutex);
 
 	if (size > sizeof(struct kvmi_event_reply) + KVMI_MAX_EVENT_REPLY)
 		return -EPROTO;
@@ -225,18 +231,19 @@ void kvmi_run_jobs(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	struct kvmi_job *job;
 
-	do {
+	while (vcpui->event.state != KVMI_EVENT_REPLIED) {
 		job = kvmi_take_job(vcpu);
 		if (!job)
 			break;
 		kvmi_run_job(vcpu, job);
 		kvmi_put_job(vcpui, job);
 		cond_resched();
-	} while (vcpui->event.state != KVMI_EVENT_REPLIED &&
-		 !signal_pending(current));
+		if (signal_pending(current))
+			break;
+	}
 }
 
-/* On the receiver, the only one that adds jobs. */
+/* On the receiver, when nobody adds jobs any more. */
 void kvmi_purge_jobs(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;

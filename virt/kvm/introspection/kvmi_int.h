@@ -12,7 +12,8 @@
  *              the VM and queues those of a vCPU. Takes no lock that is held
  *              while somebody waits for it (kvmi->mutex, kvm->lock, vcpu->mutex).
  *   vCPU       runs its jobs, sends its events and waits for their replies. All
- *              introspection state of a vCPU but its job list is its own.
+ *              introspection state of a vCPU but its job list is its own. While
+ *              it waits it reads the socket, see reader.c.
  *
  * Lifetime
  *
@@ -25,9 +26,11 @@
  * Lock order
  *
  *   kvmi->mutex -> kvm->lock
- *   kvmi->mutex -> kvmi->send_mutex
- *   vcpu->mutex -> kvm->srcu -> kvmi->send_mutex -> kvmi->sock_lock
- *   kvmi->sock_lock and vcpui->lock are innermost.
+ *   kvmi->mutex -> kvmi->rx_mutex -> kvmi->send_mutex -> kvmi->sock_lock
+ *   vcpu->mutex -> kvm->srcu -> kvmi->send_mutex
+ *   kvmi->rx_mutex -> kvm->srcu
+ *   kvmi->sock_lock and vcpui->lock are innermost. A vCPU only tries to get
+ *   kvmi->rx_mutex.
  */
 
 #include <linux/kvm_host.h>
@@ -55,9 +58,6 @@
 
 /* No guest has more than 52 bits of physical address. */
 #define KVMI_GFN_BITS		(52 - PAGE_SHIFT)
-
-#define KVMI_PAGE_ACCESS_RWX \
-	(KVMI_PAGE_ACCESS_R | KVMI_PAGE_ACCESS_W | KVMI_PAGE_ACCESS_X)
 
 /**
  * enum kvmi_answer - what a command is answered with
@@ -92,11 +92,21 @@ enum kvmi_answer {
  * @page_access: Guest frames that are restricted, with what remains. Written by the
  *		 receiver, read at any time under RCU. Takes its own lock, innermost.
  * @views: Step views in use, a bit each. Changed by vCPUs at any time.
- * @answer: How commands are answered. Receiver only.
- * @rx: What came from the socket, KVMI_MAX_MSG bytes. Receiver only, as what
- *	follows.
+ * @reader: The vCPU that @sock wakes, NULL if it wakes the receiver. A vCPU puts
+ *	    itself in place of NULL and takes itself away again; HOOK takes away one
+ *	    of the last session. No session outlives a vCPU.
+ * @rx_ready: Somebody has to read @sock or @rx. See reader.c.
+ * @rx_entry: In the wait queue of @sock, during a session.
+ * @rx_wait: Where the receiver sleeps.
+ * @rx_mutex: Held by the receiver or a vCPU while it reads messages and runs or
+ *	      queues them, one after the other. Keeps @sock from going away and
+ *	      protects what follows.
+ * @answer: How commands are answered.
+ * @rx: What came from the socket, KVMI_MAX_MSG bytes.
  * @rx_pos: Begin of what is unread in @rx.
  * @rx_end: End of what is in @rx.
+ * @rx_calls: Commands that ran on the receiver. Read at any time.
+ * @rx_seen: Bytes of an event reply that is dealt with, but still in @sock.
  * @req: A request that had to be extended.
  * @tx: Reply being built.
  */
@@ -125,10 +135,19 @@ struct kvm_introspection {
 	struct maple_tree page_access;
 	unsigned long views;
 
+	/* Of who reads */
+	struct kvm_vcpu *reader;
+	bool rx_ready;
+	struct wait_queue_entry rx_entry;
+	struct rcuwait rx_wait;
+	/* Held while reading */
+	struct mutex rx_mutex;
 	enum kvmi_answer answer;
 	void *rx;
 	size_t rx_pos;
 	size_t rx_end;
+	size_t rx_seen;
+	u32 rx_calls;
 	void *req;
 	void *tx;
 };
@@ -183,20 +202,22 @@ struct kvmi_pending_event {
 /**
  * struct kvm_vcpu_introspection - a vCPU of a VM that was ever hooked
  * @lock: Protects @jobs, @nr_jobs, @reply_queued and @pause_requests.
- * @reply_job: What an event reply is queued as; there is one at most. The receiver's
- *	       while @reply_queued is false, else the vCPU's.
- * @jobs: Commands and the event reply for this vCPU. Added by the receiver,
+ * @reply_job: What an event reply is queued as; there is one at most. Of who holds
+ *	       kvmi->rx_mutex while @reply_queued is false, else the vCPU's.
+ * @jobs: Commands and the event reply for this vCPU. Added under kvmi->rx_mutex,
  *	  taken by the vCPU, purged by the receiver when the session ends.
  * @nr_jobs: Commands in @jobs.
  * @reply_queued: An event reply is in @jobs.
  * @pause_requests: PAUSE events to send. Added by the receiver.
  * @wait: Where the vCPU waits for an event reply. Not KVM's own, on which a vCPU
- *	  counts as blocked.
+ *	  counts as blocked. Also used by the socket, see kvmi->reader.
  * @created_in: Epoch in which a CREATE event is to be sent, or 0.
  * @epoch: Session that the fields below belong to. vCPU thread only, as they.
  * @events: Events that the tool switched on.
  * @event: The event under way.
  * @kept: An answered event whose instruction has to execute again.
+ * @may_read: It may be the reader while it waits for the reply to @event.
+ * @rx_calls: kvmi->rx_calls when @event was sent.
  * @crash: Leave to userspace with KVM_EXIT_SHUTDOWN.
  * @set_regs: Write @regs before the guest is entered.
  * @regs_rip: RIP of the event that @regs belong to.
@@ -205,7 +226,7 @@ struct kvmi_pending_event {
  * @arch: The architecture's part.
  */
 struct kvm_vcpu_introspection {
-	/* Between the receiver and the vCPU */
+	/* Between who reads and the vCPU */
 	spinlock_t lock;
 	struct list_head jobs;
 	unsigned int nr_jobs;
@@ -219,6 +240,8 @@ struct kvm_vcpu_introspection {
 	DECLARE_BITMAP(events, KVMI_NUM_EVENTS);
 	struct kvmi_pending_event event;
 	struct kvmi_pending_event kept;
+	bool may_read;
+	u32 rx_calls;
 	bool crash;
 	bool set_regs;
 	unsigned long regs_rip;
@@ -326,23 +349,6 @@ static inline bool kvmi_event_allowed(struct kvm_introspection *kvmi, u16 id)
 	return test_bit(id, kvmi->allowed_events);
 }
 
-/* socket.c */
-struct socket *kvmi_socket_get(int fd);
-int kvmi_socket_receive(struct kvm_introspection *kvmi, size_t size);
-int kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
-		     void *buf, size_t size);
-int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
-			   void *buf, size_t size);
-void kvmi_socket_shutdown(struct kvm_introspection *kvmi, u32 epoch);
-
-/* receive.c */
-int kvmi_receiver(void *arg);
-void kvmi_release(struct kvm_introspection *kvmi);
-void kvmi_call_and_reply(struct kvm_introspection *kvmi, u32 epoch,
-			 const struct kvmi_command *cmd,
-			 const struct kvmi_msg_hdr *hdr,
-			 struct kvmi_call *call, void *tx);
-
 /* commands.c, events.c */
 bool kvmi_tables_are_sound(void);
 bool kvmi_events_are_sound(void);
@@ -379,34 +385,6 @@ void kvmi_vm_event_cmd_error(struct kvm_introspection *kvmi, u32 epoch,
 bool kvmi_vcpu_in_session(struct kvm_vcpu *vcpu);
 int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu);
 
-/* page_access.c */
-void kvmi_page_access_init(struct kvm_introspection *kvmi);
-void kvmi_page_access_destroy(struct kvm_introspection *kvmi);
-void kvmi_page_access_reset(struct kvm_introspection *kvmi);
-u8 kvmi_page_access(struct kvm *kvm, gfn_t gfn);
-bool kvmi_has_restrictions(struct kvm *kvm);
-bool kvmi_is_restricted(struct kvm *kvm, gfn_t first, gfn_t last);
-
-/**
- * struct kvmi_zap - taking translations away
- * @kvm: The VM, set by the caller.
- * @srcu_idx: Of kvm->srcu, which is held.
- * @flush: A vCPU may still hold one.
- *
- * Between kvmi_arch_zap_begin() and kvmi_arch_zap_end() nothing may sleep.
- */
-struct kvmi_zap {
-	struct kvm *kvm;
-	int srcu_idx;
-	bool flush;
-};
-
-/* Per architecture: arch/x86/kvm/kvmi/page_access.c */
-bool kvmi_arch_can_restrict(u8 access);
-void kvmi_arch_zap_begin(struct kvmi_zap *zap);
-void kvmi_arch_zap(struct kvmi_zap *zap, gfn_t first, gfn_t last);
-void kvmi_arch_zap_end(struct kvmi_zap *zap);
-
 /* Per architecture: arch/x86/kvm/kvmi.c */
 bool kvmi_arch_vm_supported(struct kvm *kvm);
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu);
@@ -429,5 +407,7 @@ struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn);
 bool kvmi_write_needs_vcpu(struct kvm *kvm);
 
 #include "kvmi_commands.h"
+#include "kvmi_page_access.h"
+#include "kvmi_stream.h"
 
 #endif /* __KVMI_INT_H */

@@ -6,6 +6,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/net.h>
+#include <linux/rcuwait.h>
 #include <linux/slab.h>
 
 #include "kvmi_int.h"
@@ -40,6 +41,7 @@ static void kvmi_free(struct kvm_introspection *kvmi)
 		return;
 
 	kvmi_page_access_destroy(kvmi);
+	mutex_destroy(&kvmi->rx_mutex);
 	mutex_destroy(&kvmi->send_mutex);
 	mutex_destroy(&kvmi->mutex);
 	kfree(kvmi->tx);
@@ -59,6 +61,8 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 	kvmi->kvm = kvm;
 	mutex_init(&kvmi->mutex);
 	mutex_init(&kvmi->send_mutex);
+	mutex_init(&kvmi->rx_mutex);
+	rcuwait_init(&kvmi->rx_wait);
 	spin_lock_init(&kvmi->sock_lock);
 	kvmi_page_access_init(kvmi);
 	kvmi->rx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
@@ -135,9 +139,14 @@ static int kvmi_begin_session(struct kvm_introspection *kvmi,
 	/* Nothing can fail any more. */
 	kvmi_policy_reset(kvmi);
 	bitmap_zero(kvmi->vm_events, KVMI_NUM_EVENTS);
+	WRITE_ONCE(kvmi->reader, NULL);
+	mutex_lock(&kvmi->rx_mutex);
 	kvmi->answer = KVMI_ANSWER_REPLY;
 	kvmi->rx_pos = 0;
 	kvmi->rx_end = 0;
+	kvmi->rx_seen = 0;
+	mutex_unlock(&kvmi->rx_mutex);
+	kvmi_socket_attach(kvmi, sock);
 	kvmi->receiver = receiver;
 	kvmi->hooked = true;
 

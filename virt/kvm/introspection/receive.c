@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM introspection: the receiving thread. Reads a message, checks it against the
- * tables, runs it or queues it. Decides alone whether a connection has to end;
- * what a command's handler returns is a reply.
+ * KVM introspection: the receiving thread, and a vCPU in its place. Reads a message,
+ * checks it against the tables, runs it or queues it. Decides alone whether a
+ * connection has to end; what a command's handler returns is a reply.
  */
 
 #include <linux/kthread.h>
@@ -73,8 +73,7 @@ static bool kvmi_padding_is_zero(const u8 *req, u64 mask)
 	return true;
 }
 
-static struct kvm_vcpu *kvmi_find_vcpu(struct kvm *kvm,
-				       const struct kvmi_vcpu_hdr *hdr)
+struct kvm_vcpu *kvmi_find_vcpu(struct kvm *kvm, const struct kvmi_vcpu_hdr *hdr)
 {
 	if (hdr->padding1 || hdr->padding2)
 		return NULL;
@@ -142,36 +141,49 @@ static int kvmi_check_command(struct kvm_introspection *kvmi,
 	return 0;
 }
 
-static void kvmi_receive_command(struct kvm_introspection *kvmi,
-				 const struct kvmi_msg_hdr *hdr, const void *body)
+/*
+ * Commands that run on the receiver can take long, and a signal does not end them:
+ * -EBUSY leaves them to it when @reader, a vCPU, has read one.
+ */
+static int kvmi_receive_command(struct kvm_introspection *kvmi,
+				struct kvm_vcpu *reader,
+				const struct kvmi_msg_hdr *hdr, const void *body)
 {
 	const struct kvmi_command *cmd = kvmi_find_command(hdr->id);
 	struct kvmi_call call = { .kvm = kvmi->kvm, .answer = kvmi->answer };
+	bool run_here;
 	int err;
 
 	err = kvmi_check_command(kvmi, cmd, hdr, body, &call);
-	if (!err) {
-		if (!call.vcpu || cmd->scope == KVMI_SCOPE_VCPU_RECEIVER) {
-			kvmi_call_and_reply(kvmi, kvmi->epoch, cmd, hdr, &call,
-					    kvmi->tx);
-			return;
-		}
+	run_here = !err && (!call.vcpu || cmd->scope == KVMI_SCOPE_VCPU_RECEIVER);
+	if (run_here && reader)
+		return -EBUSY;
 
-		err = kvmi_queue_command(call.vcpu, cmd, hdr, call.req,
-					 call.req_size, call.answer);
-		if (!err)
-			return;
+	kvmi->kvm->stat.kvmi_commands++;
+	if (run_here) {
+		WRITE_ONCE(kvmi->rx_calls, kvmi->rx_calls + 1);
+		kvmi_call_and_reply(kvmi, kvmi->epoch, cmd, hdr, &call, kvmi->tx);
+		return 0;
 	}
 
-	trace_kvmi_command(call.vcpu, cmd ? cmd->name : "unknown", hdr->seq, err);
-	kvmi_answer(kvmi, kvmi->epoch, call.answer, hdr, err, kvmi->tx, 0);
+	if (!err)
+		err = kvmi_queue_command(call.vcpu, cmd, hdr, call.req,
+					 call.req_size, call.answer);
+	if (err) {
+		trace_kvmi_command(call.vcpu, cmd ? cmd->name : "unknown",
+				   hdr->seq, err);
+		kvmi_answer(kvmi, kvmi->epoch, call.answer, hdr, err, kvmi->tx, 0);
+	}
+	return 0;
 }
 
 static int kvmi_receive_reply(struct kvm_introspection *kvmi,
+			      struct kvm_vcpu *reader,
 			      const struct kvmi_msg_hdr *hdr, const void *body)
 {
 	const struct kvmi_vcpu_hdr *vcpu_hdr = body;
 	struct kvm_vcpu *vcpu;
+	size_t size;
 
 	if (hdr->size < sizeof(*vcpu_hdr) + sizeof(struct kvmi_event_reply))
 		return -EPROTO;
@@ -181,37 +193,44 @@ static int kvmi_receive_reply(struct kvm_introspection *kvmi,
 		return -EPROTO;
 
 	kvmi->kvm->stat.kvmi_event_replies++;
-	return kvmi_queue_reply(vcpu, hdr, vcpu_hdr + 1,
-				hdr->size - sizeof(*vcpu_hdr));
+	size = hdr->size - sizeof(*vcpu_hdr);
+	if (vcpu != reader)
+		return kvmi_queue_reply(vcpu, hdr, vcpu_hdr + 1, size);
+
+	/* It has no jobs that it would overtake. */
+	kvmi_vcpu_event_reply(vcpu, hdr, vcpu_hdr + 1, size);
+	return 0;
 }
 
 static int kvmi_receive_body(struct kvm_introspection *kvmi,
+			     struct kvm_vcpu *reader,
 			     const struct kvmi_msg_hdr *hdr, const void *body)
 {
+	int r;
+
+	if (hdr->id != KVMI_VCPU_EVENT_REPLY)
+		return kvmi_receive_command(kvmi, reader, hdr, body);
+
+	r = kvmi_receive_reply(kvmi, reader, hdr, body);
+	if (r)
+		kvmi_warn(kvmi, "event reply %u is malformed, closing the connection\n",
+			  hdr->seq);
+	return r;
+}
+
+/*
+ * Reads and processes one message; @reader is the vCPU that does it, NULL on the
+ * receiver. Returns -EAGAIN if there is none, -EBUSY if it is left to the receiver,
+ * and another error if the connection has to end.
+ */
+int kvmi_receive(struct kvm_introspection *kvmi, struct kvm_vcpu *reader)
+{
+	struct kvmi_msg_hdr hdr;
 	int r;
 
 	/* What was sent before a shutdown can still be read, but not run. */
 	if (READ_ONCE(kvmi->closing_epoch) == kvmi->epoch)
 		return -ESHUTDOWN;
-
-	if (hdr->id == KVMI_VCPU_EVENT_REPLY) {
-		r = kvmi_receive_reply(kvmi, hdr, body);
-		if (r)
-			kvmi_warn(kvmi, "event reply %u is malformed, closing the connection\n",
-				  hdr->seq);
-		return r;
-	}
-
-	kvmi->kvm->stat.kvmi_commands++;
-	kvmi_receive_command(kvmi, hdr, body);
-	return 0;
-}
-
-static int kvmi_receive(struct kvm_introspection *kvmi)
-{
-	struct kvmi_msg_hdr hdr;
-	size_t pos;
-	int r;
 
 	r = kvmi_socket_receive(kvmi, sizeof(hdr));
 	if (r)
@@ -228,16 +247,34 @@ static int kvmi_receive(struct kvm_introspection *kvmi)
 	if (r)
 		return r;
 
-	pos = kvmi->rx_pos + sizeof(hdr);
-	kvmi->rx_pos = pos + hdr.size;
-	r = kvmi_receive_body(kvmi, &hdr, kvmi->rx + pos);
+	r = kvmi_receive_body(kvmi, reader, &hdr,
+			      kvmi->rx + kvmi->rx_pos + sizeof(hdr));
+	if (r)
+		return r;
 
+	kvmi->rx_pos += sizeof(hdr) + hdr.size;
 	/* Nothing unread: start anew, so that the next message needs no move. */
 	if (kvmi->rx_pos == kvmi->rx_end) {
 		kvmi->rx_pos = 0;
 		kvmi->rx_end = 0;
 	}
-	return r;
+	return 0;
+}
+
+/* All that is there, on the receiver. Returns an error if the connection has to end. */
+static int kvmi_receive_all(struct kvm_introspection *kvmi)
+{
+	int r;
+
+	mutex_lock(&kvmi->rx_mutex);
+	/* A full barrier: see reader.c. */
+	xchg(&kvmi->rx_ready, false);
+	do {
+		r = kthread_should_stop() ? -ESHUTDOWN : kvmi_receive(kvmi, NULL);
+		cond_resched();
+	} while (!r);
+	mutex_unlock(&kvmi->rx_mutex);
+	return r == -EAGAIN ? 0 : r;
 }
 
 /*
@@ -256,9 +293,15 @@ void kvmi_release(struct kvm_introspection *kvmi)
 
 	kernel_sock_shutdown(sock, SHUT_RDWR);
 
+	/* No vCPU reads now, nor does later: it looks for its session first. */
+	mutex_lock(&kvmi->rx_mutex);
+	/* The tool would take what is left unread for a reset of the connection. */
+	kvmi_socket_drop(kvmi);
+	kvmi_socket_detach(kvmi);
 	spin_lock(&kvmi->sock_lock);
 	WRITE_ONCE(kvmi->sock, NULL);
 	spin_unlock(&kvmi->sock_lock);
+	mutex_unlock(&kvmi->rx_mutex);
 	sockfd_put(sock);
 
 	kvmi_page_access_reset(kvmi);
@@ -274,8 +317,8 @@ int kvmi_receiver(void *arg)
 {
 	struct kvm_introspection *kvmi = arg;
 
-	while (!kthread_should_stop() && !kvmi_receive(kvmi))
-		cond_resched();
+	while (!kvmi_receive_all(kvmi))
+		kvmi_reader_sleep(kvmi);
 
 	kvmi_release(kvmi);
 

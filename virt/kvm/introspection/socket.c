@@ -36,9 +36,39 @@ struct socket *kvmi_socket_get(int fd)
 		return ERR_PTR(-EINVAL);
 	}
 
-	/* A time limit left from the VMM's handshake is not for an idle tool. */
-	WRITE_ONCE(sock->sk->sk_rcvtimeo, MAX_SCHEDULE_TIMEOUT);
 	return sock;
+}
+
+/* What concerns a reader. */
+#define KVMI_POLL_READ	(EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+
+/*
+ * The reader sleeps elsewhere and is woken from here, for two reasons: who it is can
+ * change while it sleeps, and a tool that takes an event out of the socket does not
+ * wake it, for the room that this makes is for senders.
+ */
+static int kvmi_socket_ready(struct wait_queue_entry *entry, unsigned int mode,
+			     int sync, void *key)
+{
+	struct kvm_introspection *kvmi =
+		container_of(entry, struct kvm_introspection, rx_entry);
+
+	/* Without a key it can be anything, such as the end. */
+	if (!key || key_to_poll(key) & KVMI_POLL_READ)
+		kvmi_reader_wake(kvmi);
+	return 0;
+}
+
+/* From now on, until kvmi_socket_detach(), @sock wakes the reader. */
+void kvmi_socket_attach(struct kvm_introspection *kvmi, struct socket *sock)
+{
+	init_waitqueue_func_entry(&kvmi->rx_entry, kvmi_socket_ready);
+	add_wait_queue(sk_sleep(sock->sk), &kvmi->rx_entry);
+}
+
+void kvmi_socket_detach(struct kvm_introspection *kvmi)
+{
+	remove_wait_queue(sk_sleep(kvmi->sock->sk), &kvmi->rx_entry);
 }
 
 /* Returns the session's socket with a reference, or NULL if it is over. */
@@ -55,16 +85,62 @@ static struct socket *kvmi_socket_pin(struct kvm_introspection *kvmi, u32 epoch)
 	return sock;
 }
 
+static int kvmi_socket_read(struct kvm_introspection *kvmi, void *buf, size_t size,
+			    int flags)
+{
+	struct socket *sock = kvmi->sock;
+	struct kvec vec = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = { };
+	const struct cred *cred;
+	int r;
+
+	/* A vCPU thread need not have the rights of who opened the socket. */
+	cred = override_creds(sock->file->f_cred);
+	r = kernel_recvmsg(sock, &msg, &vec, 1, size, flags | MSG_DONTWAIT);
+	revert_creds(cred);
+	return r ?: -EPIPE;
+}
+
+/*
+ * Reads a message of @size bytes at most into @buf, but leaves it in the socket until
+ * kvmi_socket_drop(). Taking it out would wake a tool that sleeps in recv(), for the
+ * room this makes; put off until the next event wakes it anyway, it costs nothing.
+ * Returns the number of bytes, or a negative error.
+ */
+int kvmi_socket_peek(struct kvm_introspection *kvmi, void *buf, size_t size)
+{
+	lockdep_assert_held(&kvmi->rx_mutex);
+
+	kvmi_socket_drop(kvmi);
+	return kvmi_socket_read(kvmi, buf, size, MSG_PEEK);
+}
+
+void kvmi_socket_drop(struct kvm_introspection *kvmi)
+{
+	u8 seen[64];
+	int r;
+
+	lockdep_assert_held(&kvmi->rx_mutex);
+
+	while (kvmi->rx_seen) {
+		r = kvmi_socket_read(kvmi, seen, min(kvmi->rx_seen, sizeof(seen)), 0);
+		/* An error shows again when the next message is read. */
+		kvmi->rx_seen -= r < 0 ? kvmi->rx_seen : r;
+	}
+}
+
 /*
  * Makes at least @size unread bytes available at kvmi->rx + kvmi->rx_pos, and as many
- * more as there are, so that a short message takes one call into the socket. For the
- * receiver, which holds the socket.
+ * more as there are, so that a short message takes one call into the socket. Returns
+ * -EAGAIN if there are less: what did come is kept, for whoever reads next.
  */
 int kvmi_socket_receive(struct kvm_introspection *kvmi, size_t size)
 {
-	struct msghdr msg = { };
-	struct kvec vec;
 	int r;
+
+	lockdep_assert_held(&kvmi->rx_mutex);
+
+	kvmi_socket_drop(kvmi);
 
 	/* Messages have no alignment in the stream, but structures in memory do. */
 	if (kvmi->rx_pos + size > KVMI_MAX_MSG ||
@@ -76,14 +152,45 @@ int kvmi_socket_receive(struct kvm_introspection *kvmi, size_t size)
 	}
 
 	while (kvmi->rx_end - kvmi->rx_pos < size) {
-		vec.iov_base = kvmi->rx + kvmi->rx_end;
-		vec.iov_len = KVMI_MAX_MSG - kvmi->rx_end;
-		r = kernel_recvmsg(kvmi->sock, &msg, &vec, 1, vec.iov_len, 0);
-		if (r <= 0)
-			return r ?: -EPIPE;
+		r = kvmi_socket_read(kvmi, kvmi->rx + kvmi->rx_end,
+				     KVMI_MAX_MSG - kvmi->rx_end, 0);
+		if (r < 0)
+			return r;
 		kvmi->rx_end += r;
 	}
 	return 0;
+}
+
+/* Whether anything is unread: bytes of any number, or the end. */
+bool kvmi_socket_has_more(struct kvm_introspection *kvmi)
+{
+	struct socket *sock = kvmi->sock;
+	__poll_t events = KVMI_POLL_READ;
+
+	lockdep_assert_held(&kvmi->rx_mutex);
+
+	if (kvmi->rx_pos != kvmi->rx_end)
+		return true;
+
+	/*
+	 * What was only looked at was all that there is, unless it ends where sockets do
+	 * not join data, such as before another sender's.
+	 */
+	if (kvmi->rx_seen) {
+		if (skb_queue_len_lockless(&sock->sk->sk_receive_queue) > 1)
+			return true;
+		events &= ~EPOLLIN;
+	}
+	return sock->ops->poll(sock->file, sock, NULL) & events;
+}
+
+/* Before the current thread sleeps on its way to sending something. */
+static void kvmi_stop_reading(void)
+{
+	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+
+	if (vcpu)
+		kvmi_reader_hand_back(vcpu);
 }
 
 /* Sockets wake interruptible sleepers only; this one is not. */
@@ -104,6 +211,8 @@ static int kvmi_socket_wait_writable(struct socket *sock, unsigned long deadline
 	long timeout;
 	int r = 0;
 
+	/* The tool may want to be heard before it listens. */
+	kvmi_stop_reading();
 	add_wait_queue(sk_sleep(sock->sk), &wait);
 	while (!(sock->ops->poll(sock->file, sock, NULL) &
 		 (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
@@ -161,7 +270,7 @@ static int __kvmi_socket_send(struct kvm_introspection *kvmi, u32 epoch,
 	if (!sock)
 		return -ENOTCONN;
 
-	/* A vCPU thread need not have the rights of who opened the socket. */
+	/* As in kvmi_socket_read(). */
 	cred = override_creds(sock->file->f_cred);
 	r = kvmi_socket_write(sock, deadline, buf, size);
 	revert_creds(cred);
@@ -199,7 +308,10 @@ int kvmi_socket_send_event(struct kvm_introspection *kvmi, u32 epoch,
 	struct kvmi_msg_hdr *hdr = buf;
 	int r;
 
-	mutex_lock(&kvmi->send_mutex);
+	if (!mutex_trylock(&kvmi->send_mutex)) {
+		kvmi_stop_reading();
+		mutex_lock(&kvmi->send_mutex);
+	}
 	hdr->seq = kvmi->event_seq + 1;
 	r = __kvmi_socket_send(kvmi, epoch, deadline, buf, size);
 	if (!r) {
