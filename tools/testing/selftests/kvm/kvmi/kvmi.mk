@@ -38,6 +38,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_process_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_proto_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_race_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_reader_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_registers_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_slow_tool_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_stats_test
