@@ -39,6 +39,8 @@
 #include <uapi/linux/kvmi.h>
 #include <asm/kvmi_host.h>
 
+#include "kvmi_event.h"
+
 #define kvmi_warn(kvmi, fmt, ...) \
 	pr_warn_ratelimited("kvm: introspection of %pU: " fmt, \
 			    &(kvmi)->uuid, ##__VA_ARGS__)
@@ -51,10 +53,6 @@
 
 /* Commands that may wait for one vCPU. */
 #define KVMI_MAX_JOBS		64
-
-/* Largest event and event reply, without what all of them begin with. */
-#define KVMI_MAX_EVENT_DATA	32
-#define KVMI_MAX_EVENT_REPLY	272
 
 /* No guest has more than 52 bits of physical address. */
 #define KVMI_GFN_BITS		(52 - PAGE_SHIFT)
@@ -150,53 +148,6 @@ struct kvm_introspection {
 	u32 rx_calls;
 	void *req;
 	void *tx;
-};
-
-/**
- * enum kvmi_event_state - of the event that a vCPU sent last
- * @KVMI_EVENT_NONE: none, or answered and dealt with
- * @KVMI_EVENT_SENT: sent, the vCPU waits, or will when it runs again
- * @KVMI_EVENT_REPLIED: answered
- *
- *   NONE --sent--> SENT --reply--> REPLIED --taken by its sender--> NONE
- *                   |                 |
- *                   |                 +--its sender left on a signal--> kept
- *                   +--session ends--> NONE
- *
- * A reply that is kept waits in @kept of &struct kvm_vcpu_introspection for the
- * instruction to execute again and raise the same event.
- */
-enum kvmi_event_state {
-	KVMI_EVENT_NONE,
-	KVMI_EVENT_SENT,
-	KVMI_EVENT_REPLIED,
-};
-
-/**
- * struct kvmi_pending_event - an event and its reply
- * @state: How far it is.
- * @seq: Its number.
- * @id: Which event.
- * @discard: The reply comes too late to be of use.
- * @set_regs: @regs are to be written when the event is done.
- * @action: Reply, valid in KVMI_EVENT_REPLIED.
- * @at: General registers where it happened. With @id and @data they tell whether
- *	an instruction that executes again raises the same event.
- * @data: The event's own data.
- * @reply: The reply's own data, zero extended.
- * @regs: Last general registers that the tool sent, valid with @set_regs.
- */
-struct kvmi_pending_event {
-	enum kvmi_event_state state;
-	u32 seq;
-	u8 id;
-	bool discard;
-	bool set_regs;
-	u8 action;
-	struct kvm_regs at;
-	u8 data[KVMI_MAX_EVENT_DATA] __aligned(8);
-	u8 reply[KVMI_MAX_EVENT_REPLY] __aligned(8);
-	struct kvm_regs regs;
 };
 
 /**
