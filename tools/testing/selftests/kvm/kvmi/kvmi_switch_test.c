@@ -335,10 +335,7 @@ TEST_F_TIMEOUT(kvmi_switch, every_event, 1500)
 	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
 	list_all(v.features.singlestep);
 	start_messages(t);
-	/* VMX without its trap flag is an emulator, and a slow one. */
-	cycles = v.features.singlestep ? 1000 : 50;
-	if (getenv("KVMI_CYCLES"))
-		cycles = strtoul(getenv("KVMI_CYCLES"), NULL, 0);
+	cycles = getenv("KVMI_CYCLES") ? strtoul(getenv("KVMI_CYCLES"), NULL, 0) : 1000;
 
 	for (i = 0; i < VCPUS; i++)
 		run_in_background(t, i);
