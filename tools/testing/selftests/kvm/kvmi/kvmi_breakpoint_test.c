@@ -37,6 +37,36 @@ KVMI_TEST(kvmi_breakpoint, from_user_mode, guest_int3)
 	expect_breakpoint(t, 0, INT3, &ev);
 }
 
+/* Where the code segment does not begin at 0: RIP is an offset, the event has an address. */
+KVMI_TEST(kvmi_breakpoint, in_a_segment_with_a_base, guest_int3)
+{
+	struct kvmi_vcpu_control_events on = {
+		.event_id = KVMI_VCPU_EVENT_BREAKPOINT, .enable = 1,
+	};
+	struct kvmi_event_msg ev;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	__u32 seq;
+
+	kvmi_32bit_mode(t, 0, "\xcc", 1);
+	vcpu_sregs_get(t->vcpu[0], &sregs);
+	sregs.cs.base = KVMI_CODE32_GPA - 0x10;
+	vcpu_sregs_set(t->vcpu[0], &sregs);
+	vcpu_regs_get(t->vcpu[0], &regs);
+	regs.rip = 0x10;
+	vcpu_regs_set(t->vcpu[0], &regs);
+
+	seq = kvmi_vcpu_post(&t->tool, 0, KVMI_VCPU_CONTROL_EVENTS, &on, sizeof(on));
+	/* Once it is in, the vCPU serves it before its first instruction. */
+	KVMI_ASSERT_OK(kvmi_get_version(&t->tool));
+	kvmi_run(t, 0);
+	KVMI_ASSERT_OK(kvmi_collect(&t->tool, KVMI_VCPU_CONTROL_EVENTS, seq, NULL, 0));
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_BREAKPOINT, &ev);
+	TEST_ASSERT_EQ(ev.ev.arch.regs.rip, 0x10);
+	TEST_ASSERT_EQ(ev.breakpoint.gpa, KVMI_CODE32_GPA);
+	kvmi_expect_crash(t, 0, &ev);
+}
+
 /* INT n is an interrupt whatever its vector is. */
 KVMI_TEST(kvmi_breakpoint, int_n_is_none, guest_int3)
 {
