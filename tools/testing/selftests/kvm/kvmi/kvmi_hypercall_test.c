@@ -244,9 +244,8 @@ KVMI_TEST(kvmi_hypercall, protected_mode, guest_calls)
 			TEST_ASSERT_EQ(ev.ev.arch.regs.rip, KVMI_CODE32_GPA);
 			kvmi_continue(&t->tool, &ev);
 		}
-		do {
-			KVMI_ASSERT_OK(kvmi_get_regs(&t->tool, 0, &r));
-		} while (r.regs.rip == KVMI_CODE32_GPA);
+		KVMI_WAIT(!kvmi_get_regs(&t->tool, 0, &r) && r.regs.rip != KVMI_CODE32_GPA,
+			  "the call does not end");
 		TEST_ASSERT_EQ(r.regs.rip, KVMI_CODE32_GPA + 3);
 		TEST_ASSERT_EQ((__u32)r.regs.rax, c->event ? 0 : (__u32)-KVM_ENOSYS);
 		TEST_ASSERT_EQ(r.regs.rbx, c->ebx);
