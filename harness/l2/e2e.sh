@@ -112,23 +112,35 @@ test_pause() {
 	check "and its memory says so" within "$after" $((before + 1)) $((before + 1000000))
 }
 
-test_trace() {
-	local counters events spaces kernel both n
+# traced SECONDS: how often the tool sees ($events) and L2 counts ($switches) a change
+# of address space.
+traced() {
+	local counters
 
 	counters="read $(printf '0x%x' $(($(fact page) + 64))) 16"
+	ask "$counters" "trace --duration $1 --summary" "$counters"
+	events=$(sed -n 's/ events in .*//p' <<<"$OUT")
+	switches=$(($(passes "$(sed -n '$p' <<<"${OUT%$'\n'}")") - $(passes "$(sed -n 1p <<<"$OUT")")))
+}
+
+test_trace() {
+	local events switches apart spaces kernel both
+
 	ask "translate $(symbol init_top_pgt)"
 	kernel=$(sed -n 's/.*-> 0x//p' <<<"$OUT")
-	ask "$counters" "trace --duration $SECONDS_TRACED --summary" "$counters"
-	events=$(sed -n 's/ events in .*//p' <<<"$OUT")
+	# Between its counters and the trace L2 runs on, and fast: how far, a short one tells.
+	traced 0.1
+	apart=$((switches > events ? switches - events : 0))
+	traced "$SECONDS_TRACED"
 	spaces=$(sed -n 's/.*cr3, \([0-9]*\) address spaces/\1/p' <<<"$OUT")
 	both=$(grep -cE '^ *vCPU [01] +[1-9]' <<<"$OUT" || :)
 	# The kernel's own tables may appear beside those of the processes.
 	kernel=$(grep -cE "^ *0*$kernel " <<<"$OUT" || :)
-	n=$(($(passes "$(sed -n '$p' <<<"${OUT%$'\n'}")") - $(passes "$(sed -n 1p <<<"$OUT")")))
 	check "both vCPUs write CR3" same "$both" 2
 	check "one address space per process of L2" same "$((spaces - kernel))" "$(fact processes)"
-	note "L2 counted $n changes of its address space meanwhile"
-	check "as many CR3 writes as L2 made" within "$events" $((n * 95 / 100 - 20)) $((n + 12))
+	note "L2 counted $switches changes of its address space meanwhile, some $apart of them untraced"
+	check "as many CR3 writes as L2 made" within "$events" \
+		$((switches * 95 / 100 - 20 - 2 * apart)) $((switches + 12))
 	check "L2 goes on afterwards" beats_on
 }
 
