@@ -324,22 +324,34 @@ KVMI_TEST(kvmi_cr, keep_translations_bit, guest_writer)
 	end_write(t, 0, 0, cr3 | 1);
 }
 
-KVMI_TEST(kvmi_cr, crash, guest_writer)
+/* The write that changes @bit does not take place. */
+static void crash(struct kvmi_test *t, int cr, int how, __u64 bit)
 {
 	struct kvmi_event_msg ev;
 	struct kvm_sregs sregs;
-	__u64 cr3;
+	__u64 old;
 
 	kvmi_run(t, 0);
-	select_cr(t, 0, 3);
-	cr3 = get_cr(t, 0, 3);
-	begin_write(t, 0, 3, cr3 | X86_CR3_PWT);
-	expect_cr(t, 0, 3, cr3, cr3 | X86_CR3_PWT, &ev);
+	select_cr(t, 0, cr);
+	old = get_cr(t, 0, cr);
+	begin_write(t, 0, how, old ^ bit);
+	expect_cr(t, 0, cr, old, old ^ bit, &ev);
 	kvmi_reply(&t->tool, &ev, KVMI_EVENT_ACTION_CRASH, NULL, 0);
 	TEST_ASSERT_EQ(kvmi_worker_wait_end(&t->worker[0]), KVM_EXIT_SHUTDOWN);
 	TEST_ASSERT_EQ(READ_ONCE(t->guest[0]->done), 0);
 	vcpu_sregs_get(t->vcpu[0], &sregs);
-	TEST_ASSERT_EQ(sregs.cr3, cr3);
+	TEST_ASSERT_EQ(cr_of(&sregs, cr), old);
+}
+
+KVMI_TEST(kvmi_cr, crash, guest_writer)
+{
+	crash(t, 3, 3, X86_CR3_PWT);
+}
+
+/* SVM emulates this one. */
+KVMI_TEST(kvmi_cr, crash_at_lmsw_from_memory, guest_writer)
+{
+	crash(t, 0, LMSW_FROM_MEMORY, X86_CR0_MP);
 }
 
 KVMI_TEST(kvmi_cr_smp, one_vcpu_only, guest_writer)

@@ -273,6 +273,27 @@ KVMI_TEST(kvmi_msr, emulated_instruction_and_signal, guest_msr)
 	kvmi_force_emulation(was);
 }
 
+/* Nor is the reply kept for the next time: the VMM puts the guest back where it was. */
+KVMI_TEST(kvmi_msr, emulated_instruction_signal_and_again, guest_msr)
+{
+	int was = kvmi_force_emulation(1);
+	struct kvmi_event_msg ev;
+
+	kvmi_run(t, 0);
+	select_msr(t, 0, MSR_KERNEL_GS_BASE);
+	begin_insn(t, 0, EMULATED_WRMSR, MSR_KERNEL_GS_BASE, 0x1000);
+	expect_msr(t, 0, MSR_KERNEL_GS_BASE, 0, 0x1000, &ev);
+	kvmi_worker_stop(&t->worker[0]);
+	vcpu_set_msr(t->vcpu[0], MSR_KERNEL_GS_BASE, 0);
+	vcpu_regs_set(t->vcpu[0], &ev.ev.arch.regs);
+	kvmi_run(t, 0);
+	kvmi_reply_msr(&t->tool, &ev, 0x2000);
+	expect_msr(t, 0, MSR_KERNEL_GS_BASE, 0, 0x1000, &ev);
+	kvmi_continue(&t->tool, &ev);
+	end_wrmsr(t, 0, 0, 0x1000);
+	kvmi_force_emulation(was);
+}
+
 /* --- other ends -------------------------------------------------------------------------- */
 
 static void at_wrmsr(struct kvmi_test *t, struct kvmi_event_msg *ev)
