@@ -183,12 +183,22 @@ KVMI_TEST(kvmi_breakpoint, busy_while_the_vmm_has_them, guest_int3)
 	KVMI_ASSERT_ERR(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_BREAKPOINT, 1), -KVM_EBUSY);
 	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_BREAKPOINT, 0));
 	expect_vmm_breakpoint(t);
+	/* Also when introspection looks at the exits, for another event. */
+	kvmi_worker_stop(&t->worker[0]);
+	TEST_ASSERT_EQ(set_debug(t, 0), 0);
+	kvmi_run(t, 0);
+	kvmi_step_end(t, 0);
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_CR, 1));
+	kvmi_worker_stop(&t->worker[0]);
+	TEST_ASSERT_EQ(set_debug(t, SW_BP), 0);
+	kvmi_run(t, 0);
+	expect_vmm_breakpoint(t);
 	TEST_ASSERT_EQ(set_debug(t, 0), 0);
 	kvmi_run(t, 0);
 	enable(t, 0);
 	expect_breakpoint(t, 0, INT3, &ev);
 	kvmi_continue(&t->tool, &ev);
-	expect_handled(t, 0, 1, behind(&ev));
+	expect_handled(t, 0, 2, behind(&ev));
 }
 
 KVMI_TEST(kvmi_breakpoint, busy_while_the_tool_has_them, guest_int3)
