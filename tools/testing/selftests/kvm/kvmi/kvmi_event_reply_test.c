@@ -162,4 +162,65 @@ KVMI_TEST(kvmi_good_reply, short_data_are_zero_extended, guest_cr3)
 	TEST_ASSERT_EQ(t->guest[0]->val[1], t->guest[0]->val[0] | X86_CR3_PWT);
 }
 
+/* --- replies to a vCPU in userspace, kept for the instruction when it is run again ------ */
+
+static void in_userspace(struct kvmi_test *t, struct kvmi_event_msg *ev)
+{
+	kvmi_run(t, 0);
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_CR, 1));
+	KVMI_ASSERT_OK(kvmi_control_cr(&t->tool, 0, 3, 1));
+	kvmi_step_begin(t, 0);
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_CR, ev);
+	kvmi_worker_stop(&t->worker[0]);
+}
+
+/* The same event comes once more, and this time takes its reply. */
+static void expect_again(struct kvmi_test *t, const struct kvmi_event_msg *ev)
+{
+	struct kvmi_event_msg again;
+
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_CR, &again);
+	TEST_ASSERT_EQ(again.ev.arch.regs.rip, ev->ev.arch.regs.rip);
+	TEST_ASSERT_EQ(again.cr.new_value, ev->cr.new_value);
+	kvmi_continue(&t->tool, &again);
+	kvmi_step_end(t, 0);
+	TEST_ASSERT_EQ(t->guest[0]->val[1], ev->cr.new_value);
+	kvmi_expect_no_event(&t->tool, 0);
+}
+
+/* Not when the tool changes a switch behind its reply. */
+KVMI_TEST(kvmi_good_reply, not_kept_after_a_switch, guest_cr3)
+{
+	struct kvmi_vcpu_control_cr on = { .cr = 3, .enable = 1 };
+	struct kvmi_event_msg ev;
+	__u32 seq;
+
+	in_userspace(t, &ev);
+	kvmi_reply_cr(&t->tool, &ev, ev.cr.old_value);
+	seq = kvmi_vcpu_post(&t->tool, 0, KVMI_VCPU_CONTROL_CR, &on, sizeof(on));
+	kvmi_run(t, 0);
+	KVMI_ASSERT_OK(kvmi_collect(&t->tool, KVMI_VCPU_CONTROL_CR, seq, NULL, 0));
+	expect_again(t, &ev);
+}
+
+/* Nor when the VMM has changed the guest, be it ZF: the tool did not see that one. */
+KVMI_TEST(kvmi_good_reply, not_for_other_registers, guest_cr3)
+{
+	struct kvmi_event_msg ev;
+	struct kvm_regs regs;
+
+	in_userspace(t, &ev);
+	regs = ev.ev.arch.regs;
+	regs.rip = (vm_vaddr_t)guest_spin;
+	kvmi_run(t, 0);
+	KVMI_ASSERT_OK(kvmi_set_regs(&t->tool, 0, &regs));
+	kvmi_worker_stop(&t->worker[0]);
+	vcpu_regs_get(t->vcpu[0], &regs);
+	regs.rflags ^= BIT(6);
+	vcpu_regs_set(t->vcpu[0], &regs);
+	kvmi_reply_cr(&t->tool, &ev, ev.cr.old_value);
+	kvmi_run(t, 0);
+	expect_again(t, &ev);
+}
+
 KVMI_TEST_MAIN()
