@@ -22,6 +22,48 @@ static inline __u8 pf_features(struct kvmi_test *t)
 	return v.features.page_access;
 }
 
+/* As the first statement of a case. */
+#define REQUIRE_PAGE_ACCESS(t)							\
+do {										\
+	if (!(pf_features(t) & KVMI_PAGE_ACCESS_RESTRICTED))			\
+		SKIP(return, "KVM shadows the guest's page tables");		\
+} while (0)
+
+static inline bool can_step(struct kvmi_test *t)
+{
+	struct kvmi_get_version_reply v;
+
+	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
+	return v.features.singlestep;
+}
+
+/* What is executed by the processor in pages of its own. */
+#define REQUIRE_PF_STEP(t)							\
+do {										\
+	REQUIRE_PAGE_ACCESS(t);							\
+	if (!can_step(t))							\
+		SKIP(return, "this processor cannot stop after an instruction");	\
+} while (0)
+
+/* Guest pages that follow each other, virtually and physically. */
+struct area {
+	__u64 gva, gpa;
+	__u8 *hva;
+	int nr_pages;
+};
+
+static inline struct area add_area(struct kvmi_test *t, int nr_pages)
+{
+	struct area a = { .nr_pages = nr_pages };
+
+	a.gva = vm_vaddr_alloc(t->vm, nr_pages * PAGE, KVM_UTIL_MIN_VADDR);
+	a.gpa = addr_gva2gpa(t->vm, a.gva);
+	a.hva = addr_gva2hva(t->vm, a.gva);
+	TEST_ASSERT(addr_gva2gpa(t->vm, a.gva + (nr_pages - 1) * PAGE) ==
+		    a.gpa + (nr_pages - 1) * PAGE, "the pages do not follow each other");
+	return a;
+}
+
 static inline int set_access(struct kvmi_test *t, __u64 gpa, __u8 access)
 {
 	struct {
@@ -61,6 +103,17 @@ static inline __u8 get_access(struct kvmi_test *t, __u64 gpa)
 static inline void enable_pf(struct kvmi_test *t, int vcpu)
 {
 	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, vcpu, KVMI_VCPU_EVENT_PF, 1));
+}
+
+static inline void reply_pf(struct kvmi_test *t, const struct kvmi_event_msg *ev, __u8 action,
+			    const struct kvmi_vcpu_event_pf_reply *reply)
+{
+	kvmi_reply(&t->tool, ev, action, reply, sizeof(*reply));
+}
+
+static inline void retry_pf(struct kvmi_test *t, const struct kvmi_event_msg *ev)
+{
+	kvmi_reply(&t->tool, ev, KVMI_EVENT_ACTION_RETRY, NULL, 0);
 }
 
 static inline void expect_pf(struct kvmi_test *t, int vcpu, __u8 access, __u64 gva, __u64 gpa,

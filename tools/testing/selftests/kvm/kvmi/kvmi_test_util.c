@@ -290,7 +290,7 @@ void kvmi_reply(struct kvmi_tool *tool, const struct kvmi_event_msg *ev, __u8 ac
 	struct {
 		struct kvmi_vcpu_hdr hdr;
 		struct kvmi_event_reply reply;
-		__u8 data[64];
+		__u8 data[320];
 	} msg = {
 		.hdr.vcpu = ev->ev.vcpu,
 		.reply = { .action = action, .event = ev->ev.event },

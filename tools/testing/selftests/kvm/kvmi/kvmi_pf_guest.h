@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SELFTEST_KVMI_PF_GUEST_H
+#define SELFTEST_KVMI_PF_GUEST_H
+
+/*
+ * A guest that executes one of some instructions in each step, at addresses that the
+ * host knows.
+ */
+#include "kvmi_pf.h"
+
+/* In g->val. */
+enum { INSN, RSI, RDI, RCX, RESULT };
+
+#define INSN_RAX	0x1122334455667788ull
+#define INSN_BYTE	0x88
+
+/* RSI has the operand; RDI is the second one or, for REP, the destination. */
+#define INSNS(INSN) \
+INSN(ADD,	"addq $1, (%%rsi)")			\
+INSN(ADD_RAX,	"addq (%%rsi), %%rax")			\
+INSN(LOCK_ADD,	"lock addq $1, (%%rsi)")		\
+INSN(LOAD,	"movq (%%rsi), %%rax")			\
+INSN(STORE,	"movq %%rax, (%%rsi)")			\
+INSN(TWO_STORES, "movq %%rax, (%%rsi)\n\tmovq %%rax, 8(%%rsi)") \
+INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
+INSN(XCHG_CROSS, "xchgl %%eax, (%%rsi)\n\tmovl %%eax, %%eax") \
+INSN(CMPXCHG,	"mov $5, %%eax\n\tlock cmpxchgq %%rsi, (%%rsi)") \
+INSN(MOVSQ,	"movsq")				\
+INSN(REP_STOSB,	"rep stosb")				\
+INSN(REP_MOVSB,	"rep movsb")				\
+INSN(REP_STOSB_STORE, "rep stosb\n\tmovb %%al, (%%rdi)")
+
+enum {
+#define INSN_NUMBER(name, text) name,
+	INSNS(INSN_NUMBER)
+	NR_INSNS
+};
+
+/* Where the guest has them. */
+#define INSN_LABELS(name, text) \
+extern const char insn_##name[], insn_##name##_end[];
+INSNS(INSN_LABELS)
+#define INSN_BEGIN(name, text) [name] = insn_##name,
+static const char *const insn_begin[NR_INSNS] = { INSNS(INSN_BEGIN) };
+#define INSN_END(name, text) [name] = insn_##name##_end,
+static const char *const insn_end[NR_INSNS] = { INSNS(INSN_END) };
+
+/* Neither inlined nor cloned, for each label must be there once. */
+static noinline __attribute__((noclone)) void guest_execute(struct kvmi_guest *g)
+{
+	__u64 rax = INSN_RAX, si = g->val[RSI], di = g->val[RDI], cx = g->val[RCX];
+
+	switch (g->val[INSN]) {
+#define INSN_EXECUTE(name, text)						\
+	case name:								\
+		asm volatile(".globl insn_" #name "\n\t"			\
+			     "insn_" #name ": " text "\n\t"			\
+			     ".globl insn_" #name "_end\n\t"			\
+			     "insn_" #name "_end: nop"				\
+			     : "+a"(rax), "+S"(si), "+D"(di), "+c"(cx)		\
+			     : : "memory", "cc");				\
+		break;
+	INSNS(INSN_EXECUTE)
+	}
+	g->val[RESULT] = rax;
+}
+
+static inline void guest_insns(struct kvmi_guest *g)
+{
+	for (__u64 n = 1; ; n++) {
+		guest_wait(g, n);
+		guest_execute(g);
+		guest_done(g, n);
+	}
+}
+
+/* --- the host ------------------------------------------------------------------------ */
+
+static inline __u64 word(const struct area *a, __u64 offset)
+{
+	__u64 val;
+
+	memcpy(&val, a->hva + offset, sizeof(val));
+	return val;
+}
+
+/* Zeroed pages with this access, a guest that runs, and the event switched on. */
+static inline void start_restricted(struct kvmi_test *t, struct area *a, __u8 access)
+{
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	KVMI_ASSERT_OK(set_access_range(t, a->gpa / PAGE, a->nr_pages, access));
+}
+
+/* @n is in RCX. STOS writes at @gva, MOVS reads there and writes three pages further. */
+static inline void begin_insn(struct kvmi_test *t, int insn, __u64 gva, __u64 n)
+{
+	__u64 *val = t->guest[0]->val;
+
+	val[INSN] = insn;
+	val[RSI] = gva;
+	val[RDI] = insn == REP_STOSB || insn == REP_STOSB_STORE ? gva : gva + 3 * PAGE;
+	val[RCX] = n;
+	kvmi_step_begin(t, 0);
+}
+
+static inline void end_insn(struct kvmi_test *t)
+{
+	kvmi_step_end(t, 0);
+}
+
+/* Without an event. */
+static inline void run_insn(struct kvmi_test *t, int insn, __u64 gva, __u64 n)
+{
+	begin_insn(t, insn, gva, n);
+	end_insn(t);
+	kvmi_expect_no_event(&t->tool, 0);
+}
+
+#endif /* SELFTEST_KVMI_PF_GUEST_H */
