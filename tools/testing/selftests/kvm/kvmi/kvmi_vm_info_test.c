@@ -54,6 +54,10 @@ KVMI_TEST(kvmi_vm_info, version, guest_spin)
 	/* /proc/cpuinfo does not name what VMX needs for these. */
 	if (host_cpu_is_intel && !r.features.descriptor)
 		want.descriptor = 0;
+	/* What of it there is depends on the processor; kvmi_page_access_test knows. */
+	want.page_access = r.features.page_access;
+	TEST_ASSERT(want.page_access < 16 && (want.page_access & 1 || !want.page_access),
+		    "page access features 0x%x", want.page_access);
 	TEST_ASSERT(!memcmp(&r.features, &want, sizeof(want)), "unexpected features");
 }
 
@@ -65,7 +69,8 @@ static const __u16 commands[] = {
 	KVMI_VM_CONTROL_CMD_RESPONSE, KVMI_VM_GET_MAX_GFN, KVMI_VCPU_TRANSLATE_GVA,
 	KVMI_VM_QUERY_PHYSICAL, KVMI_VCPU_CONTROL_MSR, KVMI_VCPU_GET_XSAVE,
 	KVMI_VCPU_INJECT_EXCEPTION, KVMI_VCPU_GET_MTRR_TYPE, KVMI_VCPU_GET_XCR,
-	KVMI_VCPU_SET_XSAVE, KVMI_VCPU_CONTROL_SINGLESTEP,
+	KVMI_VCPU_SET_XSAVE, KVMI_VCPU_CONTROL_SINGLESTEP, KVMI_VM_GET_PAGE_ACCESS,
+	KVMI_VM_SET_PAGE_ACCESS, KVMI_VM_SET_PAGE_ACCESS_RANGES,
 };
 
 KVMI_TEST(kvmi_vm_info, check_command, guest_spin)
