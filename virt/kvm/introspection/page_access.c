@@ -179,7 +179,7 @@ static int kvmi_change_access(struct kvm *kvm, kvmi_get_change get,
 static int kvmi_check_list(struct kvmi_call *call, u16 view, size_t head,
 			   u16 count, size_t size)
 {
-	if (call->req_size < head + count * size)
+	if (count && call->req_size < head + count * size)
 		return -KVM_EINVAL;
 	if (view || !kvmi_arch_can_restrict(KVMI_PAGE_ACCESS_RWX))
 		return -KVM_EOPNOTSUPP;
