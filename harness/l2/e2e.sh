@@ -8,6 +8,7 @@
 # usage: e2e.sh [SECONDS]   how long to follow CR3 writes (10; on intel 1)
 #
 # packs: /bin/bash harness/l2/guest.sh harness/l2/attach.sh harness/l2/break.sh
+# packs: harness/l2/trace.sh
 # packs: build/tools/kvmi build/l2/initramfs.gz build/kernel-l2/arch/x86/boot/bzImage
 # packs: build/qemu/bin/qemu-system-x86_64 build/qemu/share/qemu
 
@@ -16,7 +17,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 SECONDS_TRACED=${1:-10} L2_APPEND=
 # Bochs is slow, and slowest when address spaces change.
 [ "${KVMI_CPU:-amd}" = amd ] || SECONDS_TRACED=${1:-1} L2_APPEND=rest_ms=20
-for part in guest attach break; do
+for part in guest attach break trace; do
 	# shellcheck source=harness/l2/guest.sh
 	. "$ROOT/harness/l2/$part.sh"
 done
@@ -110,38 +111,6 @@ test_pause() {
 	ask "$counters"
 	after=$(passes "$OUT")
 	check "and its memory says so" within "$after" $((before + 1)) $((before + 1000000))
-}
-
-# traced SECONDS: how often the tool sees ($events) and L2 counts ($switches) a change
-# of address space.
-traced() {
-	local counters
-
-	counters="read $(printf '0x%x' $(($(fact page) + 64))) 16"
-	ask "$counters" "trace --duration $1 --summary" "$counters"
-	events=$(sed -n 's/ events in .*//p' <<<"$OUT")
-	switches=$(($(passes "$(sed -n '$p' <<<"${OUT%$'\n'}")") - $(passes "$(sed -n 1p <<<"$OUT")")))
-}
-
-test_trace() {
-	local events switches apart spaces kernel both
-
-	ask "translate $(symbol init_top_pgt)"
-	kernel=$(sed -n 's/.*-> 0x//p' <<<"$OUT")
-	# Between its counters and the trace L2 runs on, and fast: how far, a short one tells.
-	traced 0.1
-	apart=$((switches > events ? switches - events : 0))
-	traced "$SECONDS_TRACED"
-	spaces=$(sed -n 's/.*cr3, \([0-9]*\) address spaces/\1/p' <<<"$OUT")
-	both=$(grep -cE '^ *vCPU [01] +[1-9]' <<<"$OUT" || :)
-	# The kernel's own tables may appear beside those of the processes.
-	kernel=$(grep -cE "^ *0*$kernel " <<<"$OUT" || :)
-	check "both vCPUs write CR3" same "$both" 2
-	check "one address space per process of L2" same "$((spaces - kernel))" "$(fact processes)"
-	note "L2 counted $switches changes of its address space meanwhile, some $apart of them untraced"
-	check "as many CR3 writes as L2 made" within "$events" \
-		$((switches * 95 / 100 - 20 - 2 * apart)) $((switches + 12))
-	check "L2 goes on afterwards" beats_on
 }
 
 trap finish EXIT
