@@ -8,7 +8,7 @@
 # usage: e2e.sh [SECONDS]   how long to follow CR3 writes (10; on intel 1)
 #
 # packs: /bin/bash harness/l2/guest.sh harness/l2/attach.sh harness/l2/break.sh
-# packs: harness/l2/trace.sh
+# packs: harness/l2/trace.sh harness/l2/watch.sh
 # packs: build/tools/kvmi build/l2/initramfs.gz build/kernel-l2/arch/x86/boot/bzImage
 # packs: build/qemu/bin/qemu-system-x86_64 build/qemu/share/qemu
 
@@ -17,7 +17,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 SECONDS_TRACED=${1:-10} L2_APPEND=
 # Bochs is slow, and slowest when address spaces change.
 [ "${KVMI_CPU:-amd}" = amd ] || SECONDS_TRACED=${1:-1} L2_APPEND=rest_ms=20
-for part in guest attach break trace; do
+for part in guest attach break trace watch; do
 	# shellcheck source=harness/l2/guest.sh
 	. "$ROOT/harness/l2/$part.sh"
 done
@@ -123,6 +123,8 @@ test_write
 test_pause
 test_trace
 test_break
+test_watch_code
+test_watch_tables
 check "the session ends in order" close_tool
 test_killed_tool
 check "QEMU is still there" kill -0 "$PID"

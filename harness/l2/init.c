@@ -11,7 +11,7 @@
  *   L2: ready
  *   L2: beat N                      twice a second; passes in the page grow
  *
- * And what calls.c says, when the tool asks for it.
+ * And what calls.c and key.c say, when the tool asks for it.
  *
  * On every CPU the same number of processes forms a ring and hands on a token,
  * so that each pass is one change of the address space, and there is no other.
@@ -103,6 +103,7 @@ static void say_symbols(void)
 {
 	static const char *const wanted[] = {
 		"linux_banner", "entry_SYSCALL_64", "init_top_pgt",
+		"_text", "_etext", "__start_rodata", "__end_rodata",
 	};
 	unsigned long long address;
 	char line[256], name[128];
@@ -249,15 +250,17 @@ double now(void)
 static void report(char *seen, double *next)
 {
 	static unsigned int beat;
+	int beats = now() >= *next;
 
 	if (memcmp(seen, page->marker, MARKER_SIZE)) {
 		memcpy(seen, page->marker, MARKER_SIZE);
 		say("L2: marker %.*s", MARKER_SIZE, seen);
 	}
-	if (now() >= *next) {
+	if (beats) {
 		say("L2: beat %u", ++beat);
 		*next = now() + 0.5;
 	}
+	switch_key(beats);
 }
 
 /* Start the processes of @cpu's ring; process 1 leads the first. */

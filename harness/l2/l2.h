@@ -13,6 +13,7 @@ struct page {
 	char marker[MARKER_SIZE];
 	volatile uint64_t passes[MAX_CPUS];
 	volatile uint64_t entry;
+	volatile uint64_t key;
 };
 
 extern struct page *page;
@@ -29,5 +30,8 @@ void *map_shared(int fd, off_t offset, int prot, int flags);
 void set_up_calls(void);
 /* Called by the process of @cpu that has the token, when page->entry is set. */
 void count_calls(int cpu);
+
+/* key.c */
+void switch_key(int beat);
 
 #endif /* L2_H */
