@@ -64,6 +64,12 @@ bool kvmi_reader_take(struct kvm_vcpu *vcpu)
 	       !cmpxchg(&kvmi->reader, NULL, vcpu);
 }
 
+/* Messages for others would wait for a thread that lets everybody else go first. */
+static bool kvmi_gives_way(void)
+{
+	return current->policy == SCHED_IDLE || task_nice(current) > 0;
+}
+
 /*
  * A tool that used commands of the VM, while it dealt with the last event, will do so
  * again. To hand each of them back is one switch of threads more than to leave the
@@ -74,7 +80,7 @@ void kvmi_reader_guess(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 	u32 calls = READ_ONCE(vcpu->kvm->introspection->rx_calls);
 
-	vcpui->may_read = calls == vcpui->rx_calls;
+	vcpui->may_read = calls == vcpui->rx_calls && !kvmi_gives_way();
 	vcpui->rx_calls = calls;
 }
 
