@@ -96,10 +96,10 @@ test_watch_tables() {
 		return
 	fi
 	ask "trace --duration 1 --summary"
-	roots=$(sed -n 's/^ *0*\([0-9a-f]\{4,12\}\)  *[0-9][0-9]*.*/\1/p' <<<"$OUT" | sed 's/...$/000/')
+	roots=$(sed -n 's/^ *000\([0-9a-f]\{10\}\)... *[0-9][0-9]*$/\1000/p' <<<"$OUT")
 	check "L2's address spaces are known" within "$(wc -w <<<"$roots")" "$(fact processes)" 100
 	# shellcheck disable=SC2086 # a word each
-	list_tables $(printf '%013x\n' $(sed 's/^/0x/' <<<"$roots"))
+	list_tables $roots
 	check "and its page tables" within "$(wc -l <"$RUN/tables")" 20 10000
 	awk '{ printf "0x%s-0x%s w\n", $1, substr($1, 1, length($1) - 3) "fff" }' "$RUN/tables" >"$RUN/ranges"
 	before=$(beats)
