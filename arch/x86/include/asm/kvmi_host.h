@@ -95,10 +95,11 @@ struct kvmi_grant {
  * @access: what the processor could not do
  * @gpa: where
  * @gva: the same, all ones if the processor does not tell
+ * @rip: where the instruction is
  * @rcx: which iteration of a REP prefix @grants are of
  * @nr_grants: number of @grants; the oldest are overwritten
  * @grants: what the tool has let it do
- * @reply: the tool's last reply, with what to read in place of memory
+ * @reply: the tool's last reply that has what to read in place of memory
  * @at: general registers, valid with @kept
  */
 struct kvmi_pf {
@@ -111,6 +112,7 @@ struct kvmi_pf {
 	u32 shadow;
 	u64 gpa;
 	u64 gva;
+	unsigned long rip;
 	unsigned long rcx;
 	unsigned int nr_grants;
 	struct kvmi_grant grants[KVMI_MAX_GRANTS];

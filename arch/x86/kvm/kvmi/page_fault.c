@@ -93,15 +93,19 @@ static int kvmi_pf_ask(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
 		.gpa = gpa,
 		.access = access,
 	};
+	struct kvmi_vcpu_event_pf_reply reply;
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 	int r = -ENOTCONN;
 
 	if (!pf->quiet && kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_PF))
-		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PF, &event, &pf->reply);
+		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PF, &event, &reply);
 
 	switch (r) {
 	case KVMI_EVENT_ACTION_CONTINUE:
-		pf->quiet = pf->reply.rep_complete;
+		pf->quiet = reply.rep_complete;
+		/* What was supplied for a read is not taken back by a write. */
+		if (reply.ctx_size)
+			pf->reply = reply;
 		fallthrough;
 	case -ENOTCONN:
 		kvmi_pf_grant(vcpu, gpa, access);
@@ -183,6 +187,7 @@ static void kvmi_pf_begin(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fa
 	pf->retry = false;
 	pf->fault = true;
 	pf->walk = fault->error_code & PFERR_GUEST_PAGE_MASK;
+	pf->rip = kvm_rip_read(vcpu);
 	pf->access = kvmi_pf_wanted(fault);
 	pf->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
 	if (pf->access == KVMI_PAGE_ACCESS_X && !pf->walk) {
@@ -314,7 +319,7 @@ void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu)
 		return;
 
 	pf->fault = false;
-	/* A long REP prefix: the rest follows. */
-	if (pf->quiet)
+	/* A long REP prefix, or it executes in a view: the rest follows. */
+	if (pf->quiet && pf->rip == kvm_rip_read(vcpu))
 		kvmi_pf_keep(vcpu);
 }
