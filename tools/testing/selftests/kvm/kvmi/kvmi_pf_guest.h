@@ -17,6 +17,7 @@ enum { INSN, RSI, RDI, RCX, RESULT };
 /* RSI has the operand; RDI is the second one or, for REP, the destination. */
 #define INSNS(INSN) \
 INSN(ADD,	"addq $1, (%%rsi)")			\
+INSN(ADD_PAGE,	"addq $4096, (%%rsi)")			\
 INSN(ADD_RAX,	"addq (%%rsi), %%rax")			\
 INSN(LOCK_ADD,	"lock addq $1, (%%rsi)")		\
 INSN(LOAD,	"movq (%%rsi), %%rax")			\
@@ -28,7 +29,10 @@ INSN(CMPXCHG,	"mov $5, %%eax\n\tlock cmpxchgq %%rsi, (%%rsi)") \
 INSN(MOVSQ,	"movsq")				\
 INSN(REP_STOSB,	"rep stosb")				\
 INSN(REP_MOVSB,	"rep movsb")				\
-INSN(REP_STOSB_STORE, "rep stosb\n\tmovb %%al, (%%rdi)")
+INSN(REP_STOSB_STORE, "rep stosb\n\tmovb %%al, (%%rdi)")	\
+INSN(FLUSH,	"mov %%cr3, %%rax\n\tmov %%rax, %%cr3")	\
+INSN(PADDD,	"movq %%rax, %%xmm0\n\tpaddd (%%rsi), %%xmm0\n\tmovq %%xmm0, %%rax") \
+INSN(MOVLPS,	"movq %%rax, %%xmm0\n\tmovlps %%xmm0, (%%rsi)")
 
 enum {
 #define INSN_NUMBER(name, text) name,
@@ -58,7 +62,7 @@ static noinline __attribute__((noclone)) void guest_execute(struct kvmi_guest *g
 			     ".globl insn_" #name "_end\n\t"			\
 			     "insn_" #name "_end: nop"				\
 			     : "+a"(rax), "+S"(si), "+D"(di), "+c"(cx)		\
-			     : : "memory", "cc");				\
+			     : : "xmm0", "memory", "cc");			\
 		break;
 	INSNS(INSN_EXECUTE)
 	}
@@ -67,6 +71,8 @@ static noinline __attribute__((noclone)) void guest_execute(struct kvmi_guest *g
 
 static inline void guest_insns(struct kvmi_guest *g)
 {
+	/* For SSE. */
+	set_cr4(get_cr4() | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT);
 	for (__u64 n = 1; ; n++) {
 		guest_wait(g, n);
 		guest_execute(g);
