@@ -19,20 +19,18 @@ static bool kvmi_in_one_page(u64 gpa, u64 size)
 }
 
 /* Returns 0 or the error to be replied. Pairs with kvmi_end_access(). */
-static int kvmi_begin_access(struct kvm *kvm, int *idx)
+static int kvmi_begin_access(struct kvm *kvm)
 {
 	/* Held for one command only, so that the VMM can exit meanwhile. */
 	if (!mmget_not_zero(kvm->mm))
 		return -KVM_ENOENT;
 
 	kthread_use_mm(kvm->mm);
-	*idx = srcu_read_lock(&kvm->srcu);
 	return 0;
 }
 
-static void kvmi_end_access(struct kvm *kvm, int idx)
+static void kvmi_end_access(struct kvm *kvm)
 {
-	srcu_read_unlock(&kvm->srcu, idx);
 	kthread_unuse_mm(kvm->mm);
 	mmput(kvm->mm);
 }
@@ -68,16 +66,18 @@ int kvmi_cmd_vm_read_physical(struct kvmi_call *call)
 
 	if (!kvmi_in_one_page(req->gpa, req->size))
 		return -KVM_EINVAL;
-	if (kvmi_begin_access(call->kvm, &idx))
+	if (kvmi_begin_access(call->kvm))
 		return -KVM_ENOENT;
 
+	idx = srcu_read_lock(&call->kvm->srcu);
 	slot = kvmi_find_page(call->kvm, gpa_to_gfn(req->gpa), false);
 	if (slot && !copy_from_user(call->rpl, kvmi_hva(slot, req->gpa),
 				    req->size)) {
 		call->rpl_size = req->size;
 		r = 0;
 	}
-	kvmi_end_access(call->kvm, idx);
+	srcu_read_unlock(&call->kvm->srcu, idx);
+	kvmi_end_access(call->kvm);
 	return r;
 }
 
@@ -137,11 +137,13 @@ int kvmi_cmd_vm_write_physical(struct kvmi_call *call)
 		return kvmi_write_page_on_vcpu(call->vcpu, req->gpa, req->data,
 					       req->size);
 
-	r = kvmi_begin_access(call->kvm, &idx);
+	r = kvmi_begin_access(call->kvm);
 	if (r)
 		return r;
 
+	idx = srcu_read_lock(&call->kvm->srcu);
 	r = kvmi_write_page(call->kvm, req->gpa, req->data, req->size);
-	kvmi_end_access(call->kvm, idx);
+	srcu_read_unlock(&call->kvm->srcu, idx);
+	kvmi_end_access(call->kvm);
 	return r;
 }

@@ -107,6 +107,8 @@ int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level)
 }
 
 void kvmi_arch_zap_begin(struct kvmi_zap *zap)
+	__acquires(&zap->kvm->srcu)
+	__acquires(&zap->kvm->mmu_lock)
 {
 	struct kvm *kvm = zap->kvm;
 
@@ -156,6 +158,8 @@ void kvmi_arch_zap(struct kvmi_zap *zap, gfn_t first, gfn_t last)
 
 /* When it returns, no vCPU holds a translation that was zapped. */
 void kvmi_arch_zap_end(struct kvmi_zap *zap)
+	__releases(&zap->kvm->mmu_lock)
+	__releases(&zap->kvm->srcu)
 {
 	struct kvm *kvm = zap->kvm;
 

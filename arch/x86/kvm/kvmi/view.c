@@ -19,7 +19,7 @@
 #include "kvmi_x86.h"
 
 /* 0 is where vCPUs are as a rule. The others fit into kvm_mmu_page_role.view. */
-#define KVMI_NR_VIEWS	16
+#define KVMI_NR_VIEWS	32
 
 static struct kvmi_view *kvmi_vcpu_view(struct kvm_vcpu *vcpu)
 {

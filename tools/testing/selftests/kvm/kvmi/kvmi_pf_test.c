@@ -106,7 +106,7 @@ FORM(fxsave,	0x100, 0, "fxsave (%%rsi)",	{ W(0x100) })			\
 FORM(fxsave_cross, 0xf80, 0, "fxsave (%%rsi)",	{ W(0xf80), W(0x1000) })	\
 FORM(fld,	OA, 0, "fldl (%%rsi); fistpll %[x87]; mov %[x87], %%rax", { R(OA) }) \
 FORM(fst,	OA, 0, "fld1; fstpl (%%rsi)",	{ W(OA) })			\
-FORM(xlat_crc,	OA, 0, "crc32q (%%rsi), %%rax",	{ R(OA) })			\
+FORM(crc32,	OA, 0, "crc32q (%%rsi), %%rax",	{ R(OA) })			\
 FORM(popcnt,	OA, 0, "popcntq (%%rsi), %%rax", { R(OA) })			\
 FORM(pextr,	OA, 0, "movq %%rax, %%xmm0; pextrd $0, %%xmm0, (%%rsi)", { W(OA) })
 
@@ -123,12 +123,11 @@ enum {
 
 static noinline void guest_execute(struct kvmi_guest *g)
 {
-	__u64 result = 0x1122334455667788, flags, rdx = 5, rsp;
-	__u64 si = g->val[A], di = g->val[B];
+	__u64 result = 0x1122334455667788, flags = 0, rdx = 5, rsp;
+	__u64 si = g->val[A], di = g->val[B], n = g->val[FORM];
 
-	switch (g->val[FORM]) {
 #define EXECUTE(form, oa, ob, insn, ...)						\
-	case NR_##form:								\
+	if (n == NR_##form)							\
 		asm volatile("mov %%rsp, %[rsp]; mov %[stack], %%rsp\n\t"	\
 			     insn "\n\t"					\
 			     "mov %[rsp], %%rsp; pushf; pop %[flags]"		\
@@ -136,13 +135,10 @@ static noinline void guest_execute(struct kvmi_guest *g)
 			       [rsp] "=&r"(rsp), [flags] "=&r"(flags),		\
 			       [x87] "+m"(g->val[X87])				\
 			     : [stack] "r"(g->val[STACK])			\
-			     : "rcx", "rbx", "rbp", "r8", "r9", "xmm0", "memory", "cc"); \
-		break;
+			     : "rcx", "rbx", "rbp", "r8", "r9", "xmm0", "memory", "cc");
+
 	FORMS(EXECUTE)
 	STEP_FORMS(EXECUTE)
-	default:
-		return;
-	}
 	g->val[RESULT] = result ^ rdx ^ si ^ di;
 	g->val[FLAGS] = flags;
 }

@@ -249,6 +249,7 @@ static inline void set_cr3(__u64 val)
 /* Count until the host lets the guest take step @n. */
 static inline void guest_wait(struct kvmi_guest *g, __u64 n)
 {
+	/* Pairs with the release in kvmi_step_begin(): what the host has prepared is there. */
 	while (smp_load_acquire(&g->go) < n) {
 		WRITE_ONCE(g->count, g->count + 1);
 		cpu_relax();
@@ -257,6 +258,7 @@ static inline void guest_wait(struct kvmi_guest *g, __u64 n)
 
 static inline void guest_done(struct kvmi_guest *g, __u64 n)
 {
+	/* Pairs with the acquire in kvmi_step_end(): the step's results are stored. */
 	smp_store_release(&g->done, n);
 }
 
