@@ -252,7 +252,7 @@ static int kvmi_pf_ask_for_fault(struct kvm_vcpu *vcpu)
 	return kvmi_pf_ask(vcpu, pf->gva, pf->gpa, pf->access);
 }
 
-/* The vCPU cannot emulate here, for it is delivering an event or steps. */
+/* KVM must not emulate here: the vCPU delivers an event, or steps, or its exits count. */
 static int kvmi_pf_without_emulation(struct kvm_vcpu *vcpu)
 {
 	if (kvmi_pf_ask_for_fault(vcpu) || kvmi_pf_walk(vcpu) || kvmi_pf_step(vcpu))
@@ -260,6 +260,15 @@ static int kvmi_pf_without_emulation(struct kvm_vcpu *vcpu)
 
 	/* Neither can it go on. */
 	return -EFAULT;
+}
+
+/* Code whose instructions have exits that the tool wants, which the emulator has not. */
+static bool kvmi_pf_wants_exits(struct kvm_vcpu *vcpu)
+{
+	return kvmi_pf(vcpu)->access == KVMI_PAGE_ACCESS_X &&
+	       !is_guest_mode(vcpu) && kvm_x86_ops.kvmi_ops->can_step() &&
+	       (kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_CPUID) ||
+		kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_DESCRIPTOR));
 }
 
 int __kvmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
@@ -278,7 +287,8 @@ int __kvmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 	kvmi_pf_begin(vcpu, fault);
 
-	if (kvm_event_needs_reinjection(vcpu) || __kvmi_view(vcpu))
+	if (kvm_event_needs_reinjection(vcpu) || __kvmi_view(vcpu) ||
+	    kvmi_pf_wants_exits(vcpu))
 		return kvmi_pf_without_emulation(vcpu);
 
 	if (pf->access == KVMI_PAGE_ACCESS_X && kvmi_pf_ask_for_fault(vcpu))

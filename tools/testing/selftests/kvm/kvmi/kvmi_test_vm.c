@@ -38,8 +38,7 @@ void guest_cr3_writes(struct kvmi_guest *g)
 	for (__u64 n = 1; ; n++) {
 		WRITE_ONCE(g->count, n);
 		set_cr3(cr3 | (n & 1 ? X86_CR3_PWT : 0));
-		/* As guest_done() does. */
-		smp_store_release(&g->done, n);
+		guest_done(g, n);
 		/* An emulator that does little else than flush its TLB stands still. */
 		for (int i = 0; i < 1000; i++)
 			barrier();
@@ -389,14 +388,13 @@ void kvmi_expect_running(struct kvmi_test *t, int i)
 
 void kvmi_step_begin(struct kvmi_test *t, int i)
 {
-	/* Pairs with the acquire in guest_wait(). */
+	/* For guest_wait(). */
 	smp_store_release(&t->guest[i]->go, t->guest[i]->go + 1);
 }
 
 void kvmi_step_end(struct kvmi_test *t, int i)
 {
-	struct kvmi_guest *g = t->guest[i];
-
 	/* Pairs with the release in guest_done(). */
-	KVMI_WAIT(smp_load_acquire(&g->done) == g->go, "the guest does not finish its step");
+	KVMI_WAIT(smp_load_acquire(&t->guest[i]->done) == t->guest[i]->go,
+		  "the guest does not finish its step");
 }
