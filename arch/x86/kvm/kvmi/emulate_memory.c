@@ -162,8 +162,14 @@ static int kvmi_emulate_cmpxchg(struct x86_emulate_ctxt *ctxt,
 	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, supplied))
 		return kvm_emulate_ops->write_emulated(ctxt, addr, new, bytes,
 						       fault);
-	return kvm_emulate_ops->cmpxchg_emulated(ctxt, addr, old, new, bytes,
-						 fault);
+
+	r = kvm_emulate_ops->cmpxchg_emulated(ctxt, addr, old, new, bytes, fault);
+	if (r != X86EMUL_CMPXCHG_FAILED)
+		return r;
+
+	/* Another vCPU was faster: the same accesses once more. */
+	kvmi_pf_keep(ctxt->vcpu);
+	return kvmi_emulate_retry(ctxt);
 }
 
 /*

@@ -41,12 +41,23 @@ static void kvmi_pf_forget(struct kvmi_pf *pf)
 	pf->reply.ctx_size = 0;
 }
 
-static void kvmi_pf_keep(struct kvm_vcpu *vcpu)
+/* The instruction will execute again. */
+void kvmi_pf_keep(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 
 	kvmi_arch_get_regs(vcpu, &pf->at);
 	pf->kept = true;
+}
+
+/* An instruction begins: what was kept may be of another one. */
+static void kvmi_pf_resume(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	if (pf->kept && !kvmi_pf_same_place(vcpu))
+		kvmi_pf_forget(pf);
+	pf->kept = false;
 }
 
 static void kvmi_pf_grant(struct kvm_vcpu *vcpu, gpa_t gpa, u8 access)
@@ -124,6 +135,10 @@ int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
 {
 	gfn_t gfn = gpa_to_gfn(gpa);
 
+	/* Emulated, but not because of a fault. */
+	if (!kvmi_pf(vcpu)->fault)
+		kvmi_pf_resume(vcpu);
+
 	if (kvmi_page_access(vcpu->kvm, gfn) & access ||
 	    !kvmi_is_guest_memory(kvm_vcpu_gfn_to_memslot(vcpu, gfn)) ||
 	    kvmi_pf_is_granted(vcpu, gpa, access))
@@ -180,10 +195,9 @@ static void kvmi_pf_begin(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fa
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 
 	/* In a step view it is always the same instruction. */
-	if (!__kvmi_view(vcpu) && (!pf->kept || !kvmi_pf_same_place(vcpu)))
-		kvmi_pf_forget(pf);
+	if (!__kvmi_view(vcpu))
+		kvmi_pf_resume(vcpu);
 
-	pf->kept = false;
 	pf->retry = false;
 	pf->fault = true;
 	pf->walk = fault->error_code & PFERR_GUEST_PAGE_MASK;
@@ -320,16 +334,18 @@ void kvmi_pf_end_entry(struct kvm_vcpu *vcpu)
 	pf->retry = false;
 }
 
-/* Before VM-Enter. */
+/* Before VM-Enter: the instruction is over, or executes again. */
 void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 
-	if (likely(!pf->fault))
+	if (likely(!pf->fault && !pf->nr_grants && !pf->quiet))
 		return;
 
-	pf->fault = false;
-	/* A long REP prefix, or it executes in a view: the rest follows. */
-	if (pf->quiet && pf->rip == kvm_rip_read(vcpu))
+	/* A long REP prefix: the rest follows. */
+	if (pf->fault && pf->quiet && pf->rip == kvm_rip_read(vcpu))
 		kvmi_pf_keep(vcpu);
+	pf->fault = false;
+	if (!pf->kept && !__kvmi_view(vcpu))
+		kvmi_pf_forget(pf);
 }
