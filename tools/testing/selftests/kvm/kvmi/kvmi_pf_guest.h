@@ -22,6 +22,7 @@ INSN(ADD_RAX,	"addq (%%rsi), %%rax")			\
 INSN(LOCK_ADD,	"lock addq $1, (%%rsi)")		\
 INSN(LOAD,	"movq (%%rsi), %%rax")			\
 INSN(STORE,	"movq %%rax, (%%rsi)")			\
+INSN(SGDT,	"sgdt (%%rsi)")				\
 INSN(TWO_STORES, "movq %%rax, (%%rsi)\n\tmovq %%rax, 8(%%rsi)") \
 INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
 INSN(XCHG_CROSS, "xchgl %%eax, (%%rsi)\n\tmovl %%eax, %%eax") \

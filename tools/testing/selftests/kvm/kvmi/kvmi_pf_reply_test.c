@@ -159,6 +159,40 @@ KVMI_TEST(kvmi_pf_reply, event_switched_off, guest_insns)
 	TEST_ASSERT_EQ(word(&a, 8), 3);
 }
 
+/*
+ * What KVM emulates for another reason begins anew, too: nothing is left of an
+ * instruction that did the same.
+ */
+KVMI_TEST(kvmi_pf_reply, emulated_for_another_reason, guest_insns)
+{
+	const struct kvmi_vcpu_event_pf_reply complete = { .rep_complete = 1 };
+	struct kvmi_event_msg ev;
+	struct area a;
+
+	REQUIRE_PAGE_ACCESS(t);
+	a = add_area(t, NR_PAGES);
+	start_restricted(t, &a, ACCESS_R);
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_DESCRIPTOR, 1));
+	for (int i = 0; i < 4; i++) {
+		begin_insn(t, STORE, a.gva, 0);
+		expect_pf(t, 0, ACCESS_W, a.gva, a.gpa, &ev);
+		reply_pf(t, &ev, KVMI_EVENT_ACTION_CONTINUE, &complete);
+		end_insn(t);
+		for (int n = 0; n < 2; n++) {
+			begin_insn(t, SGDT, a.gva, 0);
+			kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_DESCRIPTOR, &ev);
+			kvmi_continue(&t->tool, &ev);
+			expect_pf(t, 0, ACCESS_W, a.gva, a.gpa, &ev);
+			if (i & 1)
+				reply_pf(t, &ev, KVMI_EVENT_ACTION_CONTINUE, &complete);
+			else
+				kvmi_continue(&t->tool, &ev);
+			end_insn(t);
+			kvmi_expect_no_event(&t->tool, 0);
+		}
+	}
+}
+
 /* --- the end of the session while an event waits ------------------------------------ */
 
 static void wait_for_the_event(struct kvmi_test *t, struct area *a, struct kvmi_event_msg *ev)
