@@ -45,6 +45,7 @@ test_watch_code() {
 	sed -n '1,4p; $p' "$RUN/watched"
 	compare_changes
 	check "L2's code has changed" within "$CHANGED" 1 100000
+	check "its writes were reported" within "$(wc -l <"$RUN/written")" 1 100000
 	check "every change was reported at its address" same "$UNHEARD" 0
 	check "nothing else was" same "$STRAY" 0
 	set_key 2
