@@ -26,11 +26,18 @@ static struct kvmi_pf *kvmi_pf(struct kvm_vcpu *vcpu)
 	return &vcpu->introspection->arch.pf;
 }
 
+/* Without the flag that KVM and the processor set when an instruction goes on. */
+static void kvmi_pf_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs)
+{
+	kvmi_arch_get_regs(vcpu, regs);
+	regs->rflags &= ~X86_EFLAGS_RF;
+}
+
 static bool kvmi_pf_same_place(struct kvm_vcpu *vcpu)
 {
 	struct kvm_regs regs;
 
-	kvmi_arch_get_regs(vcpu, &regs);
+	kvmi_pf_get_regs(vcpu, &regs);
 	return !memcmp(&kvmi_pf(vcpu)->at, &regs, sizeof(regs));
 }
 
@@ -46,7 +53,7 @@ void kvmi_pf_keep(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 
-	kvmi_arch_get_regs(vcpu, &pf->at);
+	kvmi_pf_get_regs(vcpu, &pf->at);
 	pf->kept = true;
 }
 
