@@ -110,8 +110,9 @@ bool kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access)
 {
 	struct kvmi_view *view = kvmi_vcpu_view(vcpu);
 
-	/* What cannot be read cannot be written. */
-	if (access & KVMI_PAGE_ACCESS_W)
+	/* What cannot be read cannot be written, nor executed as a rule. */
+	if (access & KVMI_PAGE_ACCESS_W ||
+	    !kvmi_arch_can_restrict(KVMI_PAGE_ACCESS_X))
 		access |= KVMI_PAGE_ACCESS_R;
 	if ((kvmi_view_access(vcpu, gfn) & access) == access)
 		return true;
