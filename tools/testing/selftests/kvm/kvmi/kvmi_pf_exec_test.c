@@ -428,6 +428,31 @@ KVMI_TEST(kvmi_pf_exec, sse, guest_sse_calls)
 	TEST_ASSERT_EQ(t->guest[0]->val[OUT_DX], 3 * 0xabcdef);
 }
 
+/* To be executed there, a page has to be readable on most processors. */
+KVMI_TEST(kvmi_pf_exec, sse_in_a_page_without_access, guest_sse_calls)
+{
+	struct code c = { };
+	struct area a;
+
+	REQUIRE_PF_STEP(t);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	INSN(&c, LOAD_RDX);
+	INSN(&c, RDX_TO_XMM0);
+	INSN(&c, PADDD);
+	INSN(&c, XMM0_TO_RDX);
+	INSN(&c, RET);
+	prepare(t, &a, &c, 0x80);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, 0));
+	for (int i = 0; i < 3; i++) {
+		kvmi_step_begin(t, 0);
+		expect_insns(t, &a, &c, 0x80, 0, c.nr);
+		finish(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[OUT_DX], 2 * 0xabcdef);
+	}
+	TEST_ASSERT_EQ(get_access(t, a.gpa), 0);
+}
+
 KVMI_TEST(kvmi_pf_exec, cpuid, guest_calls)
 {
 	struct code c = { };
