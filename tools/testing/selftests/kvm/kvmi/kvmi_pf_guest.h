@@ -28,6 +28,7 @@ INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
 INSN(XCHG_CROSS, "xchgl %%eax, (%%rsi)\n\tmovl %%eax, %%eax") \
 INSN(CMPXCHG,	"mov $5, %%eax\n\tlock cmpxchgq %%rsi, (%%rsi)") \
 INSN(MOVSQ,	"movsq")				\
+INSN(MOVSQ_BACK, "movsq")				\
 INSN(REP_STOSB,	"rep stosb")				\
 INSN(REP_MOVSB,	"rep movsb")				\
 INSN(REP_STOSB_STORE, "rep stosb\n\tmovb %%al, (%%rdi)")	\
@@ -99,14 +100,18 @@ static inline void start_restricted(struct kvmi_test *t, struct area *a, __u8 ac
 	KVMI_ASSERT_OK(set_access_range(t, a->gpa / PAGE, a->nr_pages, access));
 }
 
-/* @n is in RCX. STOS writes at @gva, MOVS reads there and writes three pages further. */
+/* @n is in RCX. STOS writes at @gva, MOVS reads there and writes three pages from there. */
 static inline void begin_insn(struct kvmi_test *t, int insn, __u64 gva, __u64 n)
 {
 	__u64 *val = t->guest[0]->val;
 
 	val[INSN] = insn;
 	val[RSI] = gva;
-	val[RDI] = insn == REP_STOSB || insn == REP_STOSB_STORE ? gva : gva + 3 * PAGE;
+	val[RDI] = gva + 3 * PAGE;
+	if (insn == REP_STOSB || insn == REP_STOSB_STORE)
+		val[RDI] = gva;
+	else if (insn == MOVSQ_BACK)
+		val[RDI] = gva - 3 * PAGE;
 	val[RCX] = n;
 	kvmi_step_begin(t, 0);
 }
