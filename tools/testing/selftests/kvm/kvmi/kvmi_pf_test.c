@@ -224,6 +224,8 @@ TEST_F_TIMEOUT(kvmi_pf_form, is_reported, KVMI_TEST_TIMEOUT_S)
 	struct kvmi_event_msg ev;
 
 	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
+	if (!(v.features.page_access & KVMI_PAGE_ACCESS_NONE))
+		SKIP(return, "this processor cannot take away the right to read");
 	if (!emulated && !v.features.singlestep)
 		SKIP(return, "this processor cannot stop after an instruction");
 	kvmi_set_guest(t, 0, guest_forms);

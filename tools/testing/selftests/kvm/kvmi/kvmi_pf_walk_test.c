@@ -256,16 +256,13 @@ KVMI_TEST(kvmi_pf_walk, page_fault_of_the_guest, guest_insns)
 	struct area a;
 	__u64 old;
 
-	REQUIRE_PAGE_ACCESS(t);
+	/* Delivery walks, too. */
+	REQUIRE_PF_STEP(t);
 	vm_install_exception_handler(t->vm, PF_VECTOR, on_page_fault);
 	walk_guest = (void *)t->guest_gva[0];
 	sync_global_to_guest(t->vm, walk_guest);
 	a = start(t);
-	/* Delivery has to walk, too: what the processor does by itself needs the step. */
-	if (can_step(t))
-		restrict_tables(t, t->vm->pgd, LEVELS, ACCESS_R);
-	else
-		KVMI_ASSERT_OK(set_access(t, last_table(t, a.gva), ACCESS_R));
+	restrict_tables(t, t->vm->pgd, LEVELS, ACCESS_R);
 	old = *entry(t, a.gva, 1);
 	for (int i = 1; i <= 3; i++) {
 		*entry(t, a.gva, 1) = 0;
