@@ -245,7 +245,7 @@ KVMI_TEST(kvmi_pf_data, rep_with_data, guest_insns)
 	TEST_ASSERT_EQ(word(&a, 0), MEMORY);
 }
 
-/* --- rep_complete -------------------------------------------------------------------------- */
+/* --- rep_complete --- */
 
 static void complete(struct kvmi_test *t, const struct kvmi_event_msg *ev)
 {

@@ -82,7 +82,7 @@ static inline void guest_insns(struct kvmi_guest *g)
 	}
 }
 
-/* --- the host ------------------------------------------------------------------------ */
+/* --- the host --- */
 
 static inline __u64 word(const struct area *a, __u64 offset)
 {
@@ -127,6 +127,29 @@ static inline void run_insn(struct kvmi_test *t, int insn, __u64 gva, __u64 n)
 	begin_insn(t, insn, gva, n);
 	end_insn(t);
 	kvmi_expect_no_event(&t->tool, 0);
+}
+
+/* --- an ADD in the first page, which may be read, waits for its reply --- */
+
+static inline void wait_for_the_event(struct kvmi_test *t, struct area *a, struct kvmi_event_msg *ev)
+{
+	start_restricted(t, a, ACCESS_R);
+	begin_insn(t, ADD, a->gva + 8, 0);
+	expect_pf(t, 0, ACCESS_W, a->gva + 8, a->gpa + 8, ev);
+}
+
+static inline void expect_released(struct kvmi_test *t, struct area *a)
+{
+	end_insn(t);
+	TEST_ASSERT_EQ(word(a, 8), 1);
+	begin_insn(t, ADD, a->gva + 8, 0);
+	end_insn(t);
+	TEST_ASSERT_EQ(word(a, 8), 2);
+	kvmi_test_rehook(t);
+	enable_pf(t, 0);
+	TEST_ASSERT_EQ(get_access(t, a->gpa), ACCESS_RWX);
+	run_insn(t, ADD, a->gva + 8, 0);
+	TEST_ASSERT_EQ(word(a, 8), 3);
 }
 
 #endif /* SELFTEST_KVMI_PF_GUEST_H */

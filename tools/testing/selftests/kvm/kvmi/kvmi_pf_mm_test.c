@@ -35,10 +35,13 @@ static void start(struct kvmi_test *t, const struct area *a, __u8 access)
 	KVMI_ASSERT_OK(set_access(t, a->gpa + RESTRICTED * PAGE, access));
 }
 
-/* One store to the restricted page, which is reported, and one beside it. */
+/*
+ * One store to the restricted page, which is reported, and one beside it. At the begin of
+ * pages, as Bochs logs the whole address, and KVM complains of the rest.
+ */
 static void stores(struct kvmi_test *t, const struct area *a)
 {
-	__u64 at = RESTRICTED * PAGE + 0x10;
+	__u64 at = RESTRICTED * PAGE;
 	struct kvmi_event_msg ev;
 
 	memset(a->hva + RESTRICTED * PAGE, 0, 2 * PAGE);
@@ -54,7 +57,7 @@ static void stores(struct kvmi_test *t, const struct area *a)
 
 #define BOTH	(BIT_ULL(RESTRICTED) | BIT_ULL(RESTRICTED + 1))
 
-/* --- dirty logging ------------------------------------------------------------------- */
+/* --- dirty logging --- */
 
 KVMI_TEST(kvmi_pf_mm, dirty_log, guest_insns)
 {
@@ -169,7 +172,7 @@ TEST_F_TIMEOUT(kvmi_pf_ring, is_filled, KVMI_TEST_TIMEOUT_S)
 	}
 }
 
-/* --- other memory behind the frame ------------------------------------------------------- */
+/* --- other memory behind the frame --- */
 
 KVMI_TEST(kvmi_pf_mm, other_pages, guest_insns)
 {
@@ -182,17 +185,17 @@ KVMI_TEST(kvmi_pf_mm, other_pages, guest_insns)
 	for (int i = 0; i < 3; i++) {
 		stores(t, &a);
 		TEST_ASSERT(!madvise(addr, size, MADV_DONTNEED), "MADV_DONTNEED");
-		TEST_ASSERT_EQ(word(&a, RESTRICTED * PAGE + 0x10), 0);
+		TEST_ASSERT_EQ(word(&a, RESTRICTED * PAGE), 0);
 		stores(t, &a);
 		TEST_ASSERT(!mprotect(addr, size, PROT_READ), "mprotect() failed");
-		run_insn(t, LOAD, a.gva + RESTRICTED * PAGE + 0x10, 0);
+		run_insn(t, LOAD, a.gva + RESTRICTED * PAGE, 0);
 		TEST_ASSERT_EQ(t->guest[0]->val[RESULT], INSN_RAX);
 		TEST_ASSERT(!mprotect(addr, size, PROT_READ | PROT_WRITE), "mprotect() failed");
 		stores(t, &a);
 		TEST_ASSERT(mmap(addr, size, PROT_READ | PROT_WRITE,
 				 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == addr,
 			    "mmap() failed");
-		run_insn(t, LOAD, a.gva + RESTRICTED * PAGE + 0x10, 0);
+		run_insn(t, LOAD, a.gva + RESTRICTED * PAGE, 0);
 		TEST_ASSERT_EQ(t->guest[0]->val[RESULT], 0);
 		stores(t, &a);
 	}
@@ -222,7 +225,7 @@ KVMI_TEST(kvmi_pf_mm, page_of_zeros, guest_insns)
 	}
 }
 
-/* --- large pages ---------------------------------------------------------------------------- */
+/* --- large pages --- */
 
 #define LARGE		512
 
@@ -290,7 +293,7 @@ KVMI_TEST(kvmi_pf_mm, large_pages, guest_insns)
 	TEST_ASSERT_EQ(stat_of(t, "pages_2m"), before + 2);
 }
 
-/* --- what cannot be written, and what is no memory --------------------------------------------- */
+/* --- what cannot be written, and what is no memory --- */
 
 static void expect_mmio(struct kvmi_test *t, __u64 gpa, bool write)
 {

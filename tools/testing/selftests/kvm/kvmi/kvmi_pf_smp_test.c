@@ -18,7 +18,7 @@ enum { MEM, TIMES, SHARED, ITERATIONS };
 
 KVMI_TEST_SUITE(kvmi_pf_smp, 2);
 
-/* --- each access is reported once --------------------------------------------------- */
+/* --- each access is reported once --- */
 
 static void guest_add(struct kvmi_guest *g)
 {
@@ -129,7 +129,7 @@ KVMI_TEST(kvmi_pf_smp, silent, guest_add)
 	TEST_ASSERT_EQ(*(__u64 *)(a.hva + 64), 2 * ACCESSES);
 }
 
-/* --- restrictions at random --------------------------------------------------------------- */
+/* --- restrictions at random --- */
 
 static inline __u64 mix(__u64 n)
 {
@@ -162,6 +162,7 @@ static void guest_work(struct kvmi_guest *g)
 	__u64 n;
 
 	set_cr4(get_cr4() | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT);
+	/* What the host set before. */
 	for (n = 0; !smp_load_acquire(&g->go); n++) {
 		work((void *)g->val[MEM], n, with_sse);
 		WRITE_ONCE(g->count, n);
@@ -222,6 +223,7 @@ static bool has_ended(struct kvmi_test *t, int i)
 {
 	KVMI_ASSERT_OK(kvmi_get_version(&t->tool));
 	answer_events(t);
+	/* What the guest wrote before. */
 	return smp_load_acquire(&t->guest[i]->done);
 }
 
