@@ -28,8 +28,9 @@ UUID=6a1f3c52-0d4b-4c8e-9d21-7b5e90c1a244
 NAME='demo guest'
 TEXT='written by the tool outside'
 
+# introspected_guest NAME: one at a time.
 introspected_guest() {
-	start_guest introspected "$PATCHED" -L "$ROOT/build/qemu/share/qemu" \
+	start_guest "$1" "$PATCHED" -L "$ROOT/build/qemu/share/qemu" \
 		-name "$NAME" -uuid $UUID \
 		-chardev "socket,id=c,path=$SOCKET,reconnect=1" \
 		-object introspection,id=kvmi,chardev=c
@@ -114,7 +115,7 @@ test_pause() {
 }
 
 trap finish EXIT
-introspected_guest
+introspected_guest introspected
 open_tool listen "$SOCKET"
 test_info
 test_regs
@@ -123,11 +124,19 @@ test_write
 test_pause
 test_trace
 test_break
-test_watch_code
 test_watch_tables
 check "the session ends in order" close_tool
 test_killed_tool
 check "QEMU is still there" kill -0 "$PID"
 check "L2's kernel has not complained" no_complaint
 stop_guest
+# On one CPU: emulated SVM loses a guest that patches code which another CPU executes,
+# with a tool or without (see testing.rst).
+L2_APPEND="$L2_APPEND maxcpus=1"
+introspected_guest patching
+open_tool listen "$SOCKET"
+test_watch_code
+check "this session ends in order, too" close_tool
+stop_guest
+L2_APPEND=${L2_APPEND% maxcpus=1}
 attach_tests
