@@ -493,7 +493,8 @@ struct kvmi_page_access_entry {
  *
  * Restricts what the guest can do with pages, on all its vCPUs, until that is
  * changed or the tool leaves. When the command is answered, no vCPU has an older
- * right to these pages. An access that is left out raises KVMI_VCPU_EVENT_PF on vCPUs
+ * right to these pages, but for an access that KVM was emulating meanwhile. An access
+ * that is left out raises KVMI_VCPU_EVENT_PF on vCPUs
  * that have that event switched on and takes place on others. A page need not exist:
  * what is asked for a frame number holds for whatever memory the VMM puts there.
  *
