@@ -106,7 +106,7 @@ static inline void expect_exec(struct kvmi_test *t, const struct area *a, __u64 
 
 /* Instructions @from to @to of the code, which begins at @offset. */
 static inline void expect_insns(struct kvmi_test *t, const struct area *a, const struct code *c,
-			 __u64 offset, int from, int to)
+				__u64 offset, int from, int to)
 {
 	struct kvmi_event_msg ev;
 

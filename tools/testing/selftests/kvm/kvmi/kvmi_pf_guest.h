@@ -131,7 +131,8 @@ static inline void run_insn(struct kvmi_test *t, int insn, __u64 gva, __u64 n)
 
 /* --- an ADD in the first page, which may be read, waits for its reply --- */
 
-static inline void wait_for_the_event(struct kvmi_test *t, struct area *a, struct kvmi_event_msg *ev)
+static inline void wait_for_the_event(struct kvmi_test *t, struct area *a,
+				      struct kvmi_event_msg *ev)
 {
 	start_restricted(t, a, ACCESS_R);
 	begin_insn(t, ADD, a->gva + 8, 0);

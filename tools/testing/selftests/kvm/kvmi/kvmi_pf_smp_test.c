@@ -118,7 +118,8 @@ KVMI_TEST(kvmi_pf_smp, silent, guest_add)
 		kvmi_worker_stop(&t->worker[i]);
 		kvmi_set_guest(t, i, guest_add);
 		t->guest[i]->val[TIMES] = ACCESSES;
-		t->guest[i]->go = t->guest[i]->done = 0;
+		t->guest[i]->go = 0;
+		t->guest[i]->done = 0;
 		kvmi_step_begin(t, i);
 	}
 	kvmi_run_all(t);
