@@ -54,9 +54,15 @@ bool kvmi_has_restrictions(struct kvm *kvm)
 /* Whether one of the frames is restricted. At any time. */
 bool kvmi_is_restricted(struct kvm *kvm, gfn_t first, gfn_t last)
 {
+	struct maple_tree *map = &kvm->introspection->page_access;
 	unsigned long index = first;
+	bool found;
 
-	return mt_find(&kvm->introspection->page_access, &index, last);
+	/* Under RCU alone, mt_find() breaks when the map gets empty under it. */
+	mtree_lock(map);
+	found = mt_find(map, &index, last);
+	mtree_unlock(map);
+	return found;
 }
 
 static int kvmi_check_page_access(u8 access)
