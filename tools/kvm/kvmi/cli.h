@@ -82,6 +82,11 @@ int parse_limited(const char *what, const char *text, uint64_t max,
 int parse_size(const char *what, const char *text, uint64_t *value);
 int parse_seconds(const char *what, const char *text, int *ms);
 int parse_vcpu(const char *text, int *vcpu);
+/*
+ * ADDR is one byte, ADDR-END ends before END. @text is taken apart; @at stands before
+ * what is said about it.
+ */
+int parse_range(const char *at, char *text, uint64_t *first, uint64_t *last);
 int parse_hex(const char *text, uint8_t **data, size_t *size);
 /* A list that is separated by commas: @each takes one entry. */
 int parse_list(char *list, int (*each)(const char *text, void *arg), void *arg);
@@ -120,7 +125,6 @@ const char *exception_name(uint8_t vector);
 bool exception_has_code(uint8_t vector);
 
 /* pause.c */
-int pause_all(struct cli *cli);
 int pause_release(struct cli *cli);
 
 #endif

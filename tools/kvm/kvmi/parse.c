@@ -93,6 +93,36 @@ int parse_vcpu(const char *text, int *vcpu)
 	return r;
 }
 
+static int parse_number(const char *at, const char *name, const char *text,
+			uint64_t *value)
+{
+	char what[320];
+
+	snprintf(what, sizeof(what), "%s%s", at, name);
+	return parse_u64(what, text, value);
+}
+
+int parse_range(const char *at, char *text, uint64_t *first, uint64_t *last)
+{
+	char *end = strchr(text, '-');
+	int r;
+
+	if (end)
+		*end++ = '\0';
+	r = parse_number(at, "ADDR", text, first);
+	*last = *first;
+	if (r || !end)
+		return r;
+	r = parse_number(at, "END", end, last);
+	if (!r && *last <= *first) {
+		out_error("%sEND: %s is not behind %s: it is the address after the last byte",
+			  at, end, text);
+		r = CLI_USAGE;
+	}
+	(*last)--;
+	return r;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "pause.h"
 
 #define EVENT_TIMEOUT 15000
 
@@ -23,6 +23,7 @@ struct request {
 	bool keep;
 	bool background;
 	const char *pidfile;
+	struct pause_at at;
 };
 
 /* Take the PAUSE event of every vCPU. Others could be left from a CR trace. */
@@ -49,12 +50,12 @@ static int collect(struct cli *cli, size_t count)
 	return CLI_OK;
 }
 
-int pause_all(struct cli *cli)
+int pause_all(struct cli *cli, const struct kvmintro_event *at)
 {
 	int count, r;
 
 	count = kvmintro_pause_all(cli->k);
-	if (count < 0)
+	if (count < 0 || (at && kvmintro_continue(cli->k, at) < 0))
 		return out_failed(cli, "pause");
 	cli->held = calloc(count ? count : 1, sizeof(*cli->held));
 	if (!cli->held) {
@@ -231,6 +232,8 @@ static int parse_args(struct cli *cli, int argc, char **argv, struct request *q)
 		{ "keep", no_argument, NULL, 'k' },
 		{ "background", no_argument, NULL, 'b' },
 		{ "pidfile", required_argument, NULL, 'p' },
+		{ "cr", required_argument, NULL, 'c' },
+		{ "rip", required_argument, NULL, 'r' },
 		{ 0 }
 	};
 	int opt, r = CLI_OK;
@@ -244,9 +247,13 @@ static int parse_args(struct cli *cli, int argc, char **argv, struct request *q)
 			q->background = true;
 		else if (opt == 'p')
 			q->pidfile = optarg;
+		else if (opt == 'c' || opt == 'r')
+			r = pause_at_option(&q->at, opt);
 		else
 			r = CLI_USAGE;
 	}
+	if (!r)
+		r = pause_at_check(&q->at);
 	if (r)
 		return r;
 	if (optind != argc || q->background != !!q->pidfile)
@@ -276,7 +283,7 @@ static int pause_and_hold(struct cli *cli, const struct request *q)
 		if (fd < 0)
 			return CLI_FAILED;
 	}
-	r = pause_all(cli);
+	r = q->at.choice.crs ? pause_at(cli, &q->at) : pause_all(cli, NULL);
 	if (!r)
 		r = report(cli);
 	if (!r && q->background)
@@ -304,12 +311,18 @@ static int run_pause(struct cli *cli, int argc, char **argv)
 
 const struct cli_command command_pause = {
 	.name = "pause",
-	.args = "[--for SECONDS] [--background --pidfile FILE] [--keep]",
-	.summary = "stop all vCPUs",
+	.args = "[--cr LIST [--rip ADDR[-END]]] [--for SECONDS]\n"
+		"            [--background --pidfile FILE] [--keep]",
+	.summary = "stop all vCPUs, at once or where the guest has come to a place",
 	.help =
 	"Stops all vCPUs, says where they stand, and holds them until ^C or the end of the\n"
 	"standard input. Then the VM runs on. It also runs on when this process dies: the\n"
 	"pause belongs to its connection.\n\n"
+	"  --cr LIST        not at once, but when a vCPU has written a control register, of\n"
+	"                   these among 0, 3 and 4, with a value that changed it; the write is\n"
+	"                   printed as by trace\n"
+	"  --rip ADDR[-END] and by an instruction at ADDR, or from ADDR up to, not including,\n"
+	"                   END; addresses are those in RIP\n"
 	"  --for SECONDS    hold them so long, whatever the standard input does\n"
 	"  --background     return when all stand still, and hold them in the background;\n"
 	"                   `kvmi resume --pidfile FILE` ends it\n"

@@ -16,37 +16,6 @@ struct place {
 	char text[300];
 };
 
-static int parse_number(const struct place *at, const char *name, const char *text,
-			uint64_t *value)
-{
-	char what[320];
-
-	snprintf(what, sizeof(what), "%s%s", at->text, name);
-	return parse_u64(what, text, value);
-}
-
-/* ADDR is one byte; ADDR-END ends before END. */
-static int parse_range(const struct place *at, char *text, struct watch_range *range)
-{
-	char *end = strchr(text, '-');
-	int r;
-
-	if (end)
-		*end++ = '\0';
-	r = parse_number(at, "ADDR", text, &range->first);
-	range->last = range->first;
-	if (r || !end)
-		return r;
-	r = parse_number(at, "END", end, &range->last);
-	if (!r && range->last <= range->first) {
-		out_error("%sEND: %s is not behind %s: it is the address after the last byte",
-			  at->text, end, text);
-		r = CLI_USAGE;
-	}
-	range->last--;
-	return r;
-}
-
 static int parse_access(const struct place *at, const char *text, uint8_t *access)
 {
 	static const char letters[] = "rwx";
@@ -80,7 +49,7 @@ static bool is_range(const char *word)
 static int add(struct watch *w, const struct place *at, char *text, const char *letters)
 {
 	struct watch_range range = { 0 };
-	int r = parse_range(at, text, &range);
+	int r = parse_range(at->text, text, &range.first, &range.last);
 
 	if (!r && letters)
 		r = parse_access(at, letters, &range.access);

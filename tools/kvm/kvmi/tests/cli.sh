@@ -74,6 +74,8 @@ json=() played=()
 # shellcheck disable=SC1091
 . "$HERE/commands.sh"
 # shellcheck disable=SC1091
+. "$HERE/pause.sh"
+# shellcheck disable=SC1091
 . "$HERE/trace.sh"
 # shellcheck disable=SC1091
 . "$HERE/debug.sh"

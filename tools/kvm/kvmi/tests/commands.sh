@@ -79,16 +79,6 @@ vm 1 "cpuid: no such vCPU" 'no such vCPU' cpuid --vcpu 2
 vm 0 "translate" '^0xffff800000001234 -> 0x1234$' translate 0xffff800000001234
 vm 1 "translate: not mapped" 'not mapped' translate 0
 
-vm 0 "pause ends with the input" '^paused 2 vCPUs' pause </dev/null
-vm 0 "pause --for" 'vCPU 1 at rip 0000000000001001' pause --for 0.1
-printf 'pause --keep\nregs --vcpu 0\nresume\npause --keep\nread 0 1\n' >b
-vm 0 "pause and resume in a batch; its end resumes, too" '^resumed$' batch b
-printf 'pause --for 0\npause --keep\npause --keep\n' >b
-vm 1 "no second pause" 'line 3 failed' batch b
-printf 'resume\n' >b
-vm 1 "nothing to resume" 'paused nothing' batch b
-printf 'pause\n' >b
-vm 2 "pause in a batch needs an end" 'needs --keep' batch b
 printf 'info\nread x 1\ninfo\n' >b
 vm 2 "a batch stops at the first error" 'line 2 failed' batch b
 printf 'write 0 00\n#\nresume\n' >b
@@ -96,20 +86,6 @@ vm 1 "batch --mark" '^=$' batch b --mark =
 expect "a mark after every line" [ "$(tr '\n' ' ' <out)" = "wrote 1 bytes at 0x0 = = = " ]
 printf 'batch b\n' >b
 vm 2 "no batch in a batch" 'another' batch b
-
-"$FAKE" s & pid=$!
-status=0
-"$KVMI" listen s --wait 10 pause --background --pidfile p >out 2>err || status=$?
-expect "pause --background" exited 0 '^paused 2'
-expect "it holds the VM" kill -0 "$(cat p)" $pid
-"$FAKE" t & other=$!
-run listen t --wait 10 pause --background --pidfile p
-expect "one pause per file" exited 1 'another pause holds this file'
-expect "the other VM was left in order" wait $other
-run resume --pidfile p
-expect "resume --pidfile" exited 0 '^resumed$'
-expect "the VM was released in order" wait $pid
-expect "the file is gone" [ ! -e p ]
 
 # JSON: one document per line that a JSON reader takes.
 json=(--json)
@@ -127,12 +103,14 @@ write 0 0102
 translate 0xffff800000000000
 pause --keep
 resume
+pause --cr 3 --keep
+resume
 trace --count 5
 B
 vm 0 "--json for every command" '"address_spaces":3' batch b
 expect "--json: every line is a document" python3 -c '
 import json
-assert len([json.loads(line) for line in open("out")]) >= 21'
+assert len([json.loads(line) for line in open("out")]) >= 24'
 expect "--json: values" all '"name":"fake \\"vm\\""' '"data":"6163726f7373207468652070616765"' \
 	'"gpa":"0x0"' '"commands":\{.*"VM_GET_INFO":"allowed"' \
 	'"page_access":true,"page_access_none":true,"page_access_exec_only":true,"page_access_walks_write":false'

@@ -65,6 +65,10 @@ usage "no number of seconds" listen s pause --for -1
 usage "--keep can be used in a batch only" listen s pause --keep
 usage "usage: kvmi" listen s pause --background
 usage "usage: kvmi" listen s pause --pidfile f
+usage "choose among 0, 3 and 4" listen s pause --cr 2
+usage "--rip: ADDR: 'x' is no number" listen s pause --cr 3 --rip x
+usage "--rip: END: 1 is not behind 1" listen s pause --cr 3 --rip 1-1
+usage "--rip: it tells where a register of --cr" listen s pause --rip 1
 usage "usage: kvmi" resume
 usage "choose among 0, 3 and 4" listen s trace --cr 1
 usage "--cr" listen s trace --cr 3,8
