@@ -31,8 +31,9 @@ int follow_connect(struct follow *f, struct cli *cli, const char *name)
 
 	if (r)
 		return r;
-	if (cli->held_count) {
-		out_error("%s: the VM is paused; resume it first", name);
+	if (!cli->held_count != !f->resume) {
+		out_error(f->resume ? "%s: --resume: nothing is paused here" :
+				      "%s: the VM is paused; resume it first", name);
 		return CLI_FAILED;
 	}
 	f->cli = cli;
@@ -40,6 +41,11 @@ int follow_connect(struct follow *f, struct cli *cli, const char *name)
 	/* A VMM that does not allow it takes the VM back without asking. */
 	r = kvmintro_control_vm_event(cli->k, KVMI_VM_EVENT_UNHOOK, true);
 	return r < 0 && r != -EPERM ? out_failed(cli, name) : CLI_OK;
+}
+
+int follow_resume(struct follow *f)
+{
+	return f->resume ? pause_release(f->cli) : CLI_OK;
 }
 
 void follow_start(struct follow *f)

@@ -15,6 +15,8 @@ struct follow {
 	uint64_t count;
 	bool summary;
 	bool json;
+	/* The VM is paused, and goes on by follow_resume(). */
+	bool resume;
 
 	struct timespec start;
 	/* What is counted. */
@@ -34,6 +36,8 @@ struct follow {
 int follow_option(struct follow *f, int opt);
 /* Connect, and make sure that nothing is in the way. */
 int follow_connect(struct follow *f, struct cli *cli, const char *name);
+/* When all is prepared: CLI_OK, also if there is nothing to resume. */
+int follow_resume(struct follow *f);
 void follow_start(struct follow *f);
 double follow_seconds(const struct follow *f);
 bool follow_ended(struct follow *f);

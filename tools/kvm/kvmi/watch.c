@@ -152,6 +152,8 @@ static int watch(struct watch *w)
 		failed = watch_refused(w);
 	follow_start(&w->f);
 	if (!r)
+		failed = follow_resume(&w->f);
+	if (!r && !failed)
 		r = follow(w);
 	if (r < 0 && !failed)
 		failed = out_failed(w->f.cli, "watch");
@@ -188,7 +190,8 @@ static int run_watch(struct cli *cli, int argc, char **argv)
 const struct cli_command command_watch = {
 	.name = "watch",
 	.args = "ADDR[-END] [rwx] [ADDR[-END] [rwx]]... [--ranges FILE]\n"
-		"            [--virtual [--vcpu N]] [--seconds SECONDS] [--count N] [--summary]",
+		"            [--virtual [--vcpu N]] [--seconds SECONDS] [--count N] [--summary]\n"
+		"            [--resume]",
 	.summary = "show each access to some of the guest's memory",
 	.help =
 	"Restricts the pages of some memory, and prints each access to that memory before it\n"
@@ -211,6 +214,7 @@ const struct cli_command command_watch = {
 	"  --seconds SECONDS  stop after this time; so does --duration\n"
 	"  --count N          stop after N\n"
 	"  --summary          print only the end\n"
+	"  --resume           in a batch: the VM is paused, and goes on when all of it is watched\n"
 	"  --json             one JSON document for each, and one for the end\n\n"
 	"At the end, and on ^C and SIGTERM, the restrictions are taken back. If kvmi is killed\n"
 	"or loses the connection, the kernel does that.\n",

@@ -140,6 +140,9 @@ static int take_option(struct watch *w, int opt)
 	case 'V':
 		w->virtual = true;
 		return CLI_OK;
+	case 'R':
+		w->f.resume = true;
+		return CLI_OK;
 	case 'r':
 		if (w->file) {
 			out_error("--ranges: one file is possible, not more");
@@ -167,6 +170,7 @@ int watch_args(int argc, char **argv, struct watch *w)
 		{ "virtual", no_argument, NULL, 'V' },
 		{ "ranges", required_argument, NULL, 'r' },
 		{ "seconds", required_argument, NULL, 'S' },
+		{ "resume", no_argument, NULL, 'R' },
 		FOLLOW_OPTIONS,
 		{ 0 }
 	};

@@ -44,3 +44,12 @@ vm 1 "pause --cr: the VMM takes the VM back before" 'before the guest came there
 played=(deny)
 vm 1 "pause --cr: not allowed" 'pause: VCPU_CONTROL_CR: not allowed' pause --cr 3
 played=()
+
+printf 'pause --keep\nwatch 0x2010 --count 2\n' >b
+vm 1 "watch: the VM is paused" 'paused; resume it first' batch b
+printf 'pause --keep\nwatch 0x2010 --resume --count 2\nwatch 0x3000 --count 2\npause --keep\n' >b
+vm 0 "watch --resume" 'pf w gpa 0+2010' batch b
+expect "watch --resume: the VM runs on afterwards" all 'pf x gpa 0+3000'
+vm 1 "watch --resume: nothing is paused" 'nothing is paused here' watch 0x2010 --resume
+printf 'pause --keep\nwatch 0xffff800000010000 --virtual --resume\n' >b
+vm 1 "watch --resume: a failure lets the VM run, too" 'is not mapped' batch b
