@@ -35,6 +35,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mtrr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_nested_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_page_access_kept_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_page_access_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_patch_race_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_data_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_delivery_test
