@@ -8,7 +8,7 @@
 # usage: e2e.sh [SECONDS]   how long to follow CR3 writes (10; on intel 1)
 #
 # packs: /bin/bash harness/l2/guest.sh harness/l2/attach.sh harness/l2/break.sh
-# packs: harness/l2/trace.sh harness/l2/watch.sh
+# packs: harness/l2/trace.sh harness/l2/watch.sh harness/l2/boot.sh
 # packs: build/tools/kvmi build/l2/initramfs.gz build/kernel-l2/arch/x86/boot/bzImage
 # packs: build/qemu/bin/qemu-system-x86_64 build/qemu/share/qemu
 
@@ -17,7 +17,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 SECONDS_TRACED=${1:-10} L2_APPEND=
 # Bochs is slow, and slowest when address spaces change.
 [ "${KVMI_CPU:-amd}" = amd ] || SECONDS_TRACED=${1:-1} L2_APPEND=rest_ms=20
-for part in guest attach break trace watch; do
+for part in guest attach break trace watch boot; do
 	# shellcheck source=harness/l2/guest.sh
 	. "$ROOT/harness/l2/$part.sh"
 done
@@ -130,13 +130,9 @@ test_killed_tool
 check "QEMU is still there" kill -0 "$PID"
 check "L2's kernel has not complained" no_complaint
 stop_guest
-# On one CPU: emulated SVM loses a guest that patches code which another CPU executes,
-# with a tool or without (see testing.rst).
-L2_APPEND="$L2_APPEND maxcpus=1"
-introspected_guest patching
+watch_boot introspected_guest patching
 open_tool listen "$SOCKET"
 test_watch_code
 check "this session ends in order, too" close_tool
 stop_guest
-L2_APPEND=${L2_APPEND% maxcpus=1}
 attach_tests

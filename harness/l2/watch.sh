@@ -11,19 +11,40 @@ set_key() {
 	ask "write $(printf '0x%x' $(($(fact page) + 104))) 0${1}00000000000000"
 }
 
-# What changed in L2's code lies where it wrote, and L2 wrote where it changed. A write
-# begins with a byte of the instruction, which has 5 at most.
+# compare_changes ADDRESS BEFORE AFTER EVENTS: what differs between two copies of L2's
+# memory from ADDRESS on, and where the tool says that L2 wrote: in $RUN/changed and
+# $RUN/written, an address in each line.
 compare_changes() {
-	{ cmp -l "$RUN/text-off" "$RUN/text-on" || :; } |
-		awk -v text="$TEXT_PHYSICAL" '{ printf "%d\n", text + $1 - 1 }' >"$RUN/changed"
-	awk '{ for (i = 1; i < NF; i++) if ($i == "gpa") print $(i + 1) }' <<<"$OUT" |
-		sort -u | while read -r gpa; do echo $((16#$gpa)); done >"$RUN/written"
+	{ cmp -l "$2" "$3" || :; } |
+		awk -v at="$(($1))" '{ printf "%d\n", at + $1 - 1 }' >"$RUN/changed"
+	awk '
+		function decimal(s,   i, n) {
+			for (i = 1; i <= length(s); i++)
+				n = n * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
+			return n
+		}
+		/ pf w gpa/ {
+			for (i = 1; i < NF; i++)
+				if ($i == "gpa" && !($(i + 1) in seen)) {
+					seen[$(i + 1)]
+					printf "%d\n", decimal($(i + 1))
+				}
+		}' "$4" >"$RUN/written"
 	CHANGED=$(wc -l <"$RUN/changed")
-	UNHEARD=$(awk 'FNR == NR { for (i = 0; i < 5; i++) heard[$1 + i] = 1; next }
-		!($1 in heard) { n++ } END { print n + 0 }' "$RUN/written" "$RUN/changed")
-	STRAY=$(awk 'FNR == NR { for (i = -4; i < 5; i++) near[$1 + i] = 1; next }
-		!($1 in near) { n++ } END { print n + 0 }' "$RUN/changed" "$RUN/written")
-	note "$CHANGED bytes of code changed, writes at $(wc -l <"$RUN/written") addresses"
+	note "$CHANGED bytes changed, $(grep -c ' pf w gpa' "$4" || :) writes at $(wc -l <"$RUN/written") addresses"
+}
+
+# unheard SIZE: how many bytes changed and are in no write that was reported, when these
+# have SIZE bytes at most.
+unheard() {
+	awk -v size="$1" 'FNR == NR { for (i = 0; i < size; i++) heard[$1 + i]; next }
+		!($1 in heard) { n++ } END { print n + 0 }' "$RUN/written" "$RUN/changed"
+}
+
+# stray SIZE: how many reports are of no byte that changed.
+stray() {
+	awk -v size="$1" 'FNR == NR { for (i = 1 - size; i < size; i++) near[$1 + i]; next }
+		!($1 in near) { n++ } END { print n + 0 }' "$RUN/changed" "$RUN/written"
 }
 
 test_watch_code() {
@@ -43,11 +64,12 @@ test_watch_code() {
 	set_key 3
 	ask "watch $text-$(symbol _etext) w $(symbol __start_rodata)-$(symbol __end_rodata) w --virtual --seconds $SECONDS_WATCHED" >"$RUN/watched"
 	sed -n '1,4p; $p' "$RUN/watched"
-	compare_changes
+	compare_changes "$TEXT_PHYSICAL" "$RUN/text-off" "$RUN/text-on" "$RUN/watched"
 	check "L2's code has changed" within "$CHANGED" 1 100000
 	check "its writes were reported" within "$(wc -l <"$RUN/written")" 1 100000
-	check "every change was reported at its address" same "$UNHEARD" 0
-	check "nothing else was" same "$STRAY" 0
+	# A write is of an instruction or its first byte.
+	check "every change was reported at its address" same "$(unheard 5)" 0
+	check "nothing else was" same "$(stray 5)" 0
 	set_key 2
 	check "L2 has switched the key off" await "$CONSOLE" 'L2: key 3 off'
 	ask "read $text $size --virtual --output $RUN/text-after"
