@@ -89,6 +89,14 @@ static inline u8 kvmi_view(struct kvm_vcpu *vcpu)
 	return kvmi_active(vcpu) ? __kvmi_view(vcpu) : 0;
 }
 
+bool __kvmi_is_stepping(struct kvm_vcpu *vcpu);
+
+/* The vCPU stops after the next instruction and takes no interrupts meanwhile. */
+static inline bool kvmi_is_stepping(struct kvm_vcpu *vcpu)
+{
+	return kvmi_active(vcpu) && __kvmi_is_stepping(vcpu);
+}
+
 int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level);
 
 /* The largest page up to @max_level that may map @gfn. */
@@ -134,6 +142,11 @@ static inline unsigned int kvmi_spte_access(struct kvm_vcpu *vcpu,
 static inline u8 kvmi_view(struct kvm_vcpu *vcpu)
 {
 	return 0;
+}
+
+static inline bool kvmi_is_stepping(struct kvm_vcpu *vcpu)
+{
+	return false;
 }
 
 static inline int kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn,

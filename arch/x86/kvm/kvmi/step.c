@@ -23,6 +23,11 @@ static struct kvmi_step *kvmi_step(struct kvm_vcpu *vcpu)
 	return &vcpu->introspection->arch.step;
 }
 
+bool __kvmi_is_stepping(struct kvm_vcpu *vcpu)
+{
+	return kvmi_step(vcpu)->on;
+}
+
 /*
  * KVM must not inject interrupts. With APICv and AVIC the hardware would, so that
  * these are switched off for the VM meanwhile.
