@@ -22,6 +22,8 @@ INSN(ADD_RAX,	"addq (%%rsi), %%rax")			\
 INSN(LOCK_ADD,	"lock addq $1, (%%rsi)")		\
 INSN(LOAD,	"movq (%%rsi), %%rax")			\
 INSN(STORE,	"movq %%rax, (%%rsi)")			\
+INSN(STORE_RCX,	"movq %%rcx, (%%rsi)")			\
+INSN(CALL,	"sub $128, %%rsp\n\tcall *%%rsi\n\tadd $128, %%rsp") \
 INSN(SGDT,	"sgdt (%%rsi)")				\
 INSN(TWO_STORES, "movq %%rax, (%%rsi)\n\tmovq %%rax, 8(%%rsi)") \
 INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
