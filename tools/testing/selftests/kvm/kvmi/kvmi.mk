@@ -42,6 +42,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_data_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_delivery_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_exec_insn_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_exec_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_ksm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_mm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_smp_test
