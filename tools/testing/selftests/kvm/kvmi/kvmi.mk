@@ -48,6 +48,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_smp_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_swap_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_thp_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_uffd_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_wait_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_walk_test
