@@ -38,6 +38,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_page_access_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_patch_race_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pause_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_async_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_balloon_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_data_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_delivery_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_exec_insn_test
