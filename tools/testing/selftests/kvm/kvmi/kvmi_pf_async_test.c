@@ -9,7 +9,7 @@
 #include "kvmi_test_harness.h"
 
 #define VECTOR		0x41
-#define NR_SWAPPED	40
+#define NR_SWAPPED	20
 
 /* In g->val, behind what guest_execute() has there. */
 enum { NOT_PRESENT = RESULT + 1, PRESENT, WANTED };

@@ -152,22 +152,21 @@ static void put_at(void *from, void *to)
  */
 static void take_low_frames(const struct area *a)
 {
-	__u8 *pages = ANONYMOUS(MANY_PAGES * PAGE), *low;
+	static __u64 entries[MANY_PAGES];
+	__u8 *pages = ANONYMOUS(MANY_PAGES * PAGE);
 
 	TEST_ASSERT(pages != MAP_FAILED, "mmap() failed");
+	read_pagemap(pages, entries, MANY_PAGES);
 	for (int i = 0; i < a->nr_pages; i++) {
-		__u64 lowest = ~0ull;
+		int low = 0;
 
-		for (int n = 0; n < MANY_PAGES; n++) {
-			__u64 entry = pagemap(pages + n * PAGE);
-
-			if (entry & PM_PRESENT && (entry & PM_FRAME) < lowest) {
-				lowest = entry & PM_FRAME;
-				low = pages + n * PAGE;
-			}
-		}
-		memcpy(low, a->hva + i * PAGE, PAGE);
-		put_at(low, a->hva + i * PAGE);
+		for (int n = 1; n < MANY_PAGES; n++)
+			if ((entries[n] & PM_FRAME) < (entries[low] & PM_FRAME))
+				low = n;
+		memcpy(pages + low * PAGE, a->hva + i * PAGE, PAGE);
+		put_at(pages + low * PAGE, a->hva + i * PAGE);
+		/* It is taken. */
+		entries[low] = PM_FRAME;
 	}
 	munmap(pages, MANY_PAGES * PAGE);
 }

@@ -83,15 +83,21 @@ static inline void start_kinds(struct kvmi_test *t, const struct area *a)
 #define PM_SWAPPED	BIT_ULL(62)
 #define PM_FRAME	(BIT_ULL(55) - 1)
 
-static inline __u64 pagemap(const void *hva)
+static inline void read_pagemap(const void *hva, __u64 *entries, int nr)
 {
 	static int fd = -1;
-	__u64 entry;
 
 	if (fd < 0)
 		fd = open("/proc/self/pagemap", O_RDONLY);
-	TEST_ASSERT(pread(fd, &entry, 8, (__u64)hva / PAGE * 8) == 8,
+	TEST_ASSERT(pread(fd, entries, nr * 8, (__u64)hva / PAGE * 8) == nr * 8,
 		    "/proc/self/pagemap cannot be read");
+}
+
+static inline __u64 pagemap(const void *hva)
+{
+	__u64 entry;
+
+	read_pagemap(hva, &entry, 1);
 	return entry;
 }
 

@@ -46,17 +46,17 @@ static void collapse(const struct area *a, int nr)
 	TEST_ASSERT(!(frame_of(a, nr * LARGE) % LARGE), "no large page");
 }
 
-/* The guest executes, reads and writes at both ends of both halves. */
+/* The guest writes at both ends of both halves, and has the restricted page in each way. */
 static void touch(struct kvmi_test *t, const struct area *a, __u8 access)
 {
 	static const int pages[] = {
-		0, 1, LARGE - 1, LARGE, RESTRICTED - 1, RESTRICTED, RESTRICTED + 1, 2 * LARGE - 1,
+		0, LARGE - 1, LARGE, RESTRICTED - 1, RESTRICTED + 1, 2 * LARGE - 1,
 	};
 
 	for (int i = 0; i < ARRAY_SIZE(pages); i++)
-		for (int w = 0; w < ARRAY_SIZE(wants); w++)
-			do_access(t, a, pages[i], wants[w],
-				  pages[i] == RESTRICTED ? access : ACCESS_RWX);
+		do_access(t, a, pages[i], ACCESS_W, ACCESS_RWX);
+	for (int w = 0; w < ARRAY_SIZE(wants); w++)
+		do_access(t, a, RESTRICTED, wants[w], access);
 }
 
 static void expect_large(struct kvmi_test *t, __u64 before, int nr)
@@ -180,7 +180,7 @@ static void log_large_pages(struct kvmi_test *t, __u64 manual)
 	collapse(&a, 1);
 	touch(t, &a, ACCESS_RWX);
 	KVMI_ASSERT_OK(set_access(t, a.gpa + RESTRICTED * PAGE, ACCESS_R));
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		touch(t, &a, ACCESS_R);
 		expect_large(t, before, 1);
 		vm_mem_region_set_flags(t->vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES);
@@ -194,7 +194,6 @@ static void log_large_pages(struct kvmi_test *t, __u64 manual)
 			kvm_vm_get_dirty_log(t->vm, SLOT, bitmap);
 			for (int w = 0; w < ARRAY_SIZE(bitmap); w++)
 				TEST_ASSERT_EQ(bitmap[w], 0);
-			do_access(t, &a, RESTRICTED + 1, ACCESS_W, ACCESS_RWX);
 			touch(t, &a, ACCESS_R);
 		}
 		expect_large(t, before, 0);
