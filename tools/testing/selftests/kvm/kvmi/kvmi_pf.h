@@ -29,6 +29,14 @@ do {										\
 		SKIP(return, "KVM shadows the guest's page tables");		\
 } while (0)
 
+/* What is read is reported. */
+#define REQUIRE_NO_ACCESS(t)							\
+do {										\
+	REQUIRE_PAGE_ACCESS(t);							\
+	if (!(pf_features(t) & KVMI_PAGE_ACCESS_NONE))				\
+		SKIP(return, "this processor cannot take away the right to read");	\
+} while (0)
+
 static inline bool can_step(struct kvmi_test *t)
 {
 	struct kvmi_get_version_reply v;

@@ -11,14 +11,6 @@
 
 KVMI_TEST_SUITE(kvmi_pf_data, 1);
 
-/* Reads can be supplied if they are reported. */
-#define REQUIRE_NO_READ(t)							\
-do {										\
-	REQUIRE_PAGE_ACCESS(t);							\
-	if (!(pf_features(t) & KVMI_PAGE_ACCESS_NONE))				\
-		SKIP(return, "this processor cannot take away the right to read"); \
-} while (0)
-
 /* Answer with @size bytes at @gva, each 8 of them @val. */
 static void supply(struct kvmi_test *t, const struct kvmi_event_msg *ev, __u64 gva, __u32 size,
 		   __u64 val)
@@ -55,7 +47,7 @@ KVMI_TEST(kvmi_pf_data, whole_reads_only, guest_insns)
 	struct area a;
 	__u64 at;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	for (int i = 0; i < ARRAY_SIZE(ranges); i++) {
 		at = 0x800 + 0x10 * i;
@@ -74,13 +66,37 @@ KVMI_TEST(kvmi_pf_data, whole_reads_only, guest_insns)
 	}
 }
 
+/* The processor itself reads memory, whatever the reply brings. */
+KVMI_TEST(kvmi_pf_data, not_for_the_processor, guest_insns)
+{
+	struct kvmi_event_msg ev;
+	struct area a;
+
+	REQUIRE_NO_ACCESS(t);
+	REQUIRE_PF_STEP(t);
+	a = start_reads(t);
+	for (int i = 0; i < 3; i++) {
+		begin_insn(t, PADDD, a.gva + 16, 0);
+		expect_pf(t, 0, ACCESS_R, host_cpu_is_intel ? a.gva + 16 : ~0ull, a.gpa + 16, &ev);
+		supply(t, &ev, a.gva + 16, 16, SUPPLIED);
+		end_insn(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[RESULT], INSN_RAX + MEMORY);
+		/* Nothing is left for the next one, either. */
+		begin_insn(t, LOAD, a.gva + 16, 0);
+		expect_pf(t, 0, ACCESS_R, a.gva + 16, a.gpa + 16, &ev);
+		kvmi_continue(&t->tool, &ev);
+		end_insn(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[RESULT], MEMORY);
+	}
+}
+
 /* The next execution is an access of its own: nothing is left of the data. */
 KVMI_TEST(kvmi_pf_data, for_this_instruction, guest_insns)
 {
 	struct kvmi_event_msg ev;
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	for (int i = 0; i < 2; i++) {
 		begin_insn(t, LOAD, a.gva, 0);
@@ -116,7 +132,7 @@ KVMI_TEST(kvmi_pf_data, short_replies, guest_insns)
 	struct area a;
 	__u64 want;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	for (int size = 0; size <= 16 + 9; size++) {
 		reply = (struct kvmi_vcpu_event_pf_reply) { .ctx_addr = a.gva, .ctx_size = 8 };
@@ -141,7 +157,7 @@ KVMI_TEST(kvmi_pf_data, across_pages, guest_insns)
 	struct kvmi_event_msg ev;
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	begin_insn(t, LOAD, a.gva + PAGE - 3, 0);
 	expect_pf(t, 0, ACCESS_R, a.gva + PAGE - 3, a.gpa + PAGE - 3, &ev);
@@ -174,7 +190,7 @@ KVMI_TEST(kvmi_pf_data, instructions_that_read, guest_insns)
 {
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	one_read(t, &a, CMP, 5);
 	end_insn(t);
@@ -193,7 +209,7 @@ KVMI_TEST(kvmi_pf_data, instructions_that_read_and_write, guest_insns)
 {
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	one_read(t, &a, ADD, 99);
 	then_write(t, a.gva, a.gpa);
@@ -226,7 +242,7 @@ KVMI_TEST(kvmi_pf_data, rep_with_data, guest_insns)
 	struct kvmi_event_msg ev;
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	begin_insn(t, REP_MOVSB, a.gva, 16);
 	expect_pf(t, 0, ACCESS_R, a.gva, a.gpa, &ev);
@@ -277,7 +293,7 @@ KVMI_TEST(kvmi_pf_data, rep_complete, guest_insns)
 {
 	struct area a;
 
-	REQUIRE_NO_READ(t);
+	REQUIRE_NO_ACCESS(t);
 	a = start_reads(t);
 	rep_once(t, &a, REP_STOSB, 3);
 	rep_once(t, &a, REP_MOVSB, 3);
