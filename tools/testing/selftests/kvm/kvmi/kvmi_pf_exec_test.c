@@ -50,6 +50,36 @@ KVMI_TEST(kvmi_pf_exec, each_instruction_of_a_page_without_access, guest_calls)
 	run_simple_function(t, 0);
 }
 
+/* The page is mapped because the guest has read and written there. */
+KVMI_TEST(kvmi_pf_exec, mapped_for_its_data, guest_calls)
+{
+	struct code data = { }, c = { };
+	struct area a;
+
+	REQUIRE_PAGE_ACCESS(t);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	INSN(&data, LOAD_RDX);
+	INSN(&data, STORE_RAX);
+	INSN(&data, RET);
+	INSN(&c, INC_RAX);
+	INSN(&c, RET);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RW));
+	for (int i = 0; i < 3; i++) {
+		prepare(t, &a, &data, PAGE);
+		t->guest[0]->val[SI] = a.gva + 0x800;
+		t->guest[0]->val[DI] = a.gva + 0x800;
+		kvmi_step_begin(t, 0);
+		finish(t);
+		TEST_ASSERT_EQ(*(__u64 *)(a.hva + 0x800), RAX);
+		prepare(t, &a, &c, 0x100);
+		kvmi_step_begin(t, 0);
+		expect_insns(t, &a, &c, 0x100, 0, c.nr);
+		finish(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[OUT_AX], RAX + 1);
+	}
+}
+
 /* RIP of the event, when the tool goes elsewhere. */
 KVMI_TEST(kvmi_pf_exec, tool_skips_instructions, guest_calls)
 {

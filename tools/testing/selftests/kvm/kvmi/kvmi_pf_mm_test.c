@@ -225,6 +225,25 @@ KVMI_TEST(kvmi_pf_mm, page_of_zeros, guest_insns)
 	}
 }
 
+/* The VMM has it mapped before anybody wants it: as much as the guest may do there. */
+KVMI_TEST(kvmi_pf_mm, mapped_ahead, guest_insns)
+{
+	struct kvm_pre_fault_memory range = { .gpa = SLOT_GPA, .size = NR_PAGES * PAGE };
+	struct area a = add_slot(t, NR_PAGES, 0);
+	struct kvmi_event_msg ev;
+
+	REQUIRE_NO_ACCESS(t);
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_PRE_FAULT_MEMORY));
+	KVMI_ASSERT_OK(set_access_range(t, a.gpa / PAGE, NR_PAGES, 0));
+	vcpu_ioctl(t->vcpu[0], KVM_PRE_FAULT_MEMORY, &range);
+	TEST_ASSERT_EQ(range.size, 0);
+	start(t, &a, 0);
+	begin_insn(t, LOAD, a.gva, 0);
+	expect_pf(t, 0, ACCESS_R, a.gva, a.gpa, &ev);
+	kvmi_continue(&t->tool, &ev);
+	end_insn(t);
+}
+
 /* --- large pages --- */
 
 #define LARGE		512
