@@ -261,4 +261,36 @@ KVMI_TEST(kvmi_page_access_kept, takes_effect, guest_writes)
 	}
 }
 
+/* Writes without an exit in between. */
+static void guest_increments(struct kvmi_guest *g)
+{
+	__u64 *counter = (__u64 *)g->val[0];
+
+	for (;;)
+		WRITE_ONCE(*counter, *counter + 1);
+}
+
+/* When the command is answered, no processor has an older right in its TLB. */
+KVMI_TEST(kvmi_page_access_kept, no_write_after_the_answer, guest_increments)
+{
+	struct area a = add_area(t, 1);
+	__u64 *counter = (__u64 *)a.hva, count;
+	struct kvmi_event_msg ev;
+
+	REQUIRE_PAGE_ACCESS(t);
+	t->guest[0]->val[0] = a.gva;
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	for (int i = 0; i < 100; i++) {
+		count = READ_ONCE(*counter);
+		KVMI_WAIT(READ_ONCE(*counter) > count, "the guest does not write");
+		KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RX));
+		count = READ_ONCE(*counter);
+		expect_pf(t, 0, ACCESS_W, a.gva, a.gpa, &ev);
+		TEST_ASSERT_EQ(READ_ONCE(*counter), count);
+		KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RWX));
+		retry_pf(t, &ev);
+	}
+}
+
 KVMI_TEST_MAIN()
