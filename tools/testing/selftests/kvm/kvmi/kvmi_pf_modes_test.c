@@ -30,6 +30,7 @@ static void expect(struct kvmi_test *t, __u8 access, __u64 gpa)
 static const __u8 smi_handler[] = {
 	0x66, 0xbb, 0, 0, 0, 0, 0x67, 0x66, 0x83, 0x03, 0x01, 0x0f, 0xaa,
 };
+
 static const int smi_insns[] = { 0, 6, 11 };
 
 static void guest_smi(struct kvmi_guest *g)
