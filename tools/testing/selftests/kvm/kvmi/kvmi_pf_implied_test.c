@@ -9,7 +9,7 @@
 #include "kvmi_test_harness.h"
 
 /* In g->val. */
-enum { FORM, OPERAND, AX, STACK_TOP, RESULT };
+enum { FORM, OPERAND, AX, STACK_TOP, RESULT, NR_PF };
 
 /* What is restricted. */
 enum base { OP, STK, LDT, GDT, NR_BASES };
@@ -216,6 +216,103 @@ TEST_F_TIMEOUT(kvmi_pf_implied, is_reported, KVMI_TEST_TIMEOUT_S)
 		kvmi_step_end(t, 0);
 		kvmi_expect_no_event(&t->tool, 0);
 	}
+}
+
+/* --- what the guest's page tables say comes first --- */
+
+#define SEL_USER_DATA	0x2b
+
+static struct kvmi_guest *implied_guest;
+
+static void on_page_fault(struct ex_regs *regs)
+{
+	implied_guest->val[NR_PF]++;
+	regs->rip = (__u64)behind[implied_guest->val[FORM]];
+}
+
+KVMI_TEST_SUITE(kvmi_pf_rights, 1);
+
+static struct area prepare(struct kvmi_test *t)
+{
+	struct area a = add_area(t, NR_PAGES);
+
+	vm_install_exception_handler(t->vm, PF_VECTOR, on_page_fault);
+	implied_guest = (void *)t->guest_gva[0];
+	sync_global_to_guest(t->vm, implied_guest);
+	set_descriptors(t, &a);
+	return a;
+}
+
+/* Take a bit from the page table entry of a page that the guest has not used yet. */
+static void clear_bit_of_page(struct kvmi_test *t, __u64 gva, __u64 bit)
+{
+	*vm_get_page_table_entry(t->vm, gva) &= ~bit;
+}
+
+static void expect_page_fault(struct kvmi_test *t, const struct area *a, int form)
+{
+	__u64 *nr = &t->guest[0]->val[NR_PF], before = *nr;
+
+	set_operands(t, a, form);
+	kvmi_step_begin(t, 0);
+	kvmi_step_end(t, 0);
+	kvmi_expect_no_event(&t->tool, 0);
+	TEST_ASSERT_EQ(*nr, before + 1);
+}
+
+KVMI_TEST(kvmi_pf_rights, read_only_page, guest_forms)
+{
+	int was = kvmi_force_emulation(1);
+	struct kvm_sregs sregs;
+	struct area a;
+
+	REQUIRE_PAGE_ACCESS(t);
+	a = prepare(t);
+	clear_bit_of_page(t, a.gva + OP * PAGE, PTE_WRITABLE_MASK);
+	vcpu_sregs_get(t->vcpu[0], &sregs);
+	sregs.cr0 |= X86_CR0_WP;
+	vcpu_sregs_set(t->vcpu[0], &sregs);
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	KVMI_ASSERT_OK(set_access(t, a.gpa + OP * PAGE, ACCESS_R));
+	for (int i = 0; i < 3; i++) {
+		expect_page_fault(t, &a, NR_store);
+		expect_page_fault(t, &a, NR_sgdt);
+		expect_page_fault(t, &a, NR_cmpxchg);
+	}
+	kvmi_force_emulation(was);
+}
+
+/* At CPL 3, too, the processor reads descriptors as CPL 0. */
+KVMI_TEST(kvmi_pf_rights, page_of_the_kernel, guest_forms)
+{
+	static const struct form load_es = { .events = { R(GDT, SEL_USER_DATA & ~7) } };
+	int was = kvmi_force_emulation(1);
+	struct area a;
+
+	REQUIRE_NO_ACCESS(t);
+	a = prepare(t);
+	kvmi_user_mode(t, 0);
+	clear_bit_of_page(t, a.gva + OP * PAGE, PTE_USER_MASK);
+	clear_bit_of_page(t, t->vm->arch.gdt, PTE_USER_MASK);
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	KVMI_ASSERT_OK(set_access(t, a.gpa + OP * PAGE, 0));
+	for (int i = 0; i < 3; i++) {
+		expect_page_fault(t, &a, NR_store);
+		expect_page_fault(t, &a, NR_add);
+		expect_page_fault(t, &a, NR_cmpxchg);
+	}
+	KVMI_ASSERT_OK(set_access(t, addr_gva2gpa(t->vm, t->vm->arch.gdt), 0));
+	for (int i = 0; i < 3; i++) {
+		set_operands(t, &a, NR_load_es);
+		t->guest[0]->val[AX] = SEL_USER_DATA;
+		kvmi_step_begin(t, 0);
+		expect_events(t, &a, &load_es);
+		kvmi_step_end(t, 0);
+		kvmi_expect_no_event(&t->tool, 0);
+	}
+	kvmi_force_emulation(was);
 }
 
 KVMI_TEST_MAIN()
