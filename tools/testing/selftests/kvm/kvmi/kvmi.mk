@@ -47,6 +47,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_ksm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_implied_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_mm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_modes_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_nested_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_smp_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_swap_test
