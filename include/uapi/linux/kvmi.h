@@ -614,8 +614,15 @@ struct kvmi_vcpu_event_pf {
  *
  * With KVMI_EVENT_ACTION_CONTINUE, what the instruction reads in the range that begins
  * at @ctx_addr comes from @ctx_data, without a further event. A read that is only
- * partly in the range comes from memory, as all reads of an instruction that KVM
- * cannot emulate.
+ * partly in the range comes from memory.
+ *
+ * Only KVM's emulator reads from @ctx_data. The processor reads from memory, and no error
+ * tells of it: the operands of an instruction that KVM cannot emulate, as most of vector
+ * instructions, XRSTOR, FXRSTOR in 64-bit code and IRET in protected mode; what the
+ * delivery of an interrupt or exception needs; code, and what code without the right to
+ * execute reads while it is executed in a step view for the sake of CPUID or DESCRIPTOR
+ * events. A tool that has to hide memory from these changes registers and replies
+ * KVMI_EVENT_ACTION_RETRY.
  */
 struct kvmi_vcpu_event_pf_reply {
 	__u64 ctx_addr;

@@ -126,7 +126,12 @@ struct kvmintro_pf_reply {
 	size_t size;
 	/** @ctx_addr: guest virtual address of what is supplied */
 	uint64_t ctx_addr;
-	/** @ctx_data: what the instruction shall read there instead of memory */
+	/**
+	 * @ctx_data: what the instruction shall read there instead of memory. Without
+	 * effect, and without an error, on what the processor carries out by itself:
+	 * instructions that KVM's emulator lacks, and deliveries of interrupts and
+	 * exceptions.
+	 */
 	const void *ctx_data;
 	/** @ctx_size: its size in bytes, at most KVMI_MAX_CTX_DATA; 0: nothing */
 	size_t ctx_size;
