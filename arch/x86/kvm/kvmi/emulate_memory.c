@@ -191,11 +191,25 @@ static int kvmi_emulate_fetch(struct x86_emulate_ctxt *ctxt, gva_t addr,
 	return kvm_emulate_ops->fetch(ctxt, addr, val, bytes, fault);
 }
 
+/* KVM replaces the instruction by one of as many bytes, see emulator_fix_hypercall(). */
+#define KVMI_HYPERCALL_LEN	3
+
 /* KVM would have the corrected instruction executed, which faults again. */
 static int kvmi_emulate_fix_hypercall(struct x86_emulate_ctxt *ctxt)
 {
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+	int r;
+
 	if (kvmi_emulate_pf(ctxt)->fault)
 		return X86EMUL_UNHANDLEABLE;
+
+	if (kvm_check_has_quirk(vcpu->kvm, KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
+		r = kvmi_emulate_access(ctxt, kvm_rip_read(vcpu),
+					KVMI_HYPERCALL_LEN, KVMI_PAGE_ACCESS_W,
+					kvmi_emulate_user(ctxt) | PFERR_WRITE_MASK);
+		if (r != X86EMUL_CONTINUE)
+			return r;
+	}
 	return kvm_emulate_ops->fix_hypercall(ctxt);
 }
 

@@ -10,6 +10,12 @@ KVMI_TEST_SUITE(kvmi_pf_exec_insn, 1);
 
 static struct kvmi_guest *exec_guest;
 
+static void count_hypercall(struct ex_regs *regs)
+{
+	exec_guest->val[NR_EXCEPTIONS]++;
+	regs->rip += 3;
+}
+
 /* --- what KVM's emulator lacks --- */
 
 KVMI_TEST(kvmi_pf_exec_insn, sse, guest_sse_calls)
@@ -125,6 +131,67 @@ KVMI_TEST(kvmi_pf_exec_insn, hypercall, guest_calls)
 		finish(t);
 		TEST_ASSERT_EQ((__s64)t->guest[0]->val[OUT_DX], -KVM_ENOSYS);
 		TEST_ASSERT_EQ(t->guest[0]->val[OUT_AX], 0);
+	}
+}
+
+/* KVM writes its own vendor's hypercall over the other's: a write to the code. */
+KVMI_TEST(kvmi_pf_exec_insn, hypercall_is_replaced, guest_calls)
+{
+	static const __u8 vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
+	const __u8 *ours = host_cpu_is_intel ? vmcall : vmmcall;
+	const __u8 *theirs = host_cpu_is_intel ? vmmcall : vmcall;
+	struct kvmi_event_msg ev;
+	struct code c = { };
+	struct area a;
+
+	REQUIRE_PAGE_ACCESS(t);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	add_insn(&c, theirs, 3);
+	INSN(&c, RET);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RX));
+	for (int i = 0; i < 3; i++) {
+		prepare(t, &a, &c, 0x10);
+		kvmi_step_begin(t, 0);
+		for (int n = 0; n <= i; n++) {
+			expect_pf(t, 0, ACCESS_W, a.gva + 0x10, a.gpa + 0x10, &ev);
+			TEST_ASSERT(!memcmp(a.hva + 0x10, theirs, 3), "written too early");
+			if (n < i)
+				retry_pf(t, &ev);
+			else
+				kvmi_continue(&t->tool, &ev);
+		}
+		finish(t);
+		TEST_ASSERT_EQ((__s64)t->guest[0]->val[OUT_AX], -KVM_ENOSYS);
+		TEST_ASSERT(!memcmp(a.hva + 0x10, ours, 3), "the hypercall was not replaced");
+		/* Once is enough. */
+		kvmi_step_begin(t, 0);
+		finish(t);
+	}
+}
+
+/* Unless the VMM has switched that off. */
+KVMI_TEST(kvmi_pf_exec_insn, hypercall_is_not_replaced, guest_calls)
+{
+	static const __u8 vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
+	struct code c = { };
+	struct area a;
+
+	REQUIRE_PAGE_ACCESS(t);
+	vm_enable_cap(t->vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
+	vm_install_exception_handler(t->vm, UD_VECTOR, count_hypercall);
+	exec_guest = (void *)t->guest_gva[0];
+	sync_global_to_guest(t->vm, exec_guest);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	add_insn(&c, host_cpu_is_intel ? vmmcall : vmcall, 3);
+	INSN(&c, RET);
+	prepare(t, &a, &c, 0x10);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RX));
+	for (int i = 1; i <= 3; i++) {
+		kvmi_step_begin(t, 0);
+		finish(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[NR_EXCEPTIONS], i);
 	}
 }
 
