@@ -191,6 +191,27 @@ static int kvmi_emulate_fetch(struct x86_emulate_ctxt *ctxt, gva_t addr,
 	return kvm_emulate_ops->fetch(ctxt, addr, val, bytes, fault);
 }
 
+/*
+ * INS: what the device has given cannot be given back, so that its way to memory has to
+ * be free before. Not when KVM has the data already.
+ */
+static int kvmi_emulate_pio_in(struct x86_emulate_ctxt *ctxt, int size,
+			       unsigned short port, void *val, unsigned int count)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+	u64 addr = ctxt->dst.addr.mem.ea;
+
+	if (ctxt->dst.type == OP_MEM && !vcpu->arch.pio.count) {
+		if (ctxt->mode != X86EMUL_MODE_PROT64)
+			addr += ctxt->ops->get_cached_segment_base(ctxt, VCPU_SREG_ES);
+		if (kvmi_emulate_access(ctxt, addr, size * count,
+					KVMI_PAGE_ACCESS_W,
+					kvmi_emulate_user(ctxt) | PFERR_WRITE_MASK))
+			return 0;
+	}
+	return kvm_emulate_ops->pio_in_emulated(ctxt, size, port, val, count);
+}
+
 /* KVM replaces the instruction by one of as many bytes, see emulator_fix_hypercall(). */
 #define KVMI_HYPERCALL_LEN	3
 
@@ -221,5 +242,6 @@ void kvmi_emulate_memory_init(struct x86_emulate_ops *ops)
 	ops->write_emulated = kvmi_emulate_write;
 	ops->cmpxchg_emulated = kvmi_emulate_cmpxchg;
 	ops->fetch = kvmi_emulate_fetch;
+	ops->pio_in_emulated = kvmi_emulate_pio_in;
 	ops->fix_hypercall = kvmi_emulate_fix_hypercall;
 }

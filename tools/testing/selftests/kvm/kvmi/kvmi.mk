@@ -45,6 +45,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_exec_insn_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_exec_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_ksm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_implied_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_io_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_mm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_modes_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_nested_test
