@@ -336,6 +336,8 @@ void kvmi_pf_end_entry(struct kvm_vcpu *vcpu)
 	if (likely(!pf->retry))
 		return;
 
+	/* Neither did the emulator find out why it could not read the I/O bitmap. */
+	kvm_clear_exception_queue(vcpu);
 	/* The emulator has taken it for an instruction that came to its end. */
 	kvm_x86_call(set_interrupt_shadow)(vcpu, pf->shadow);
 	pf->retry = false;

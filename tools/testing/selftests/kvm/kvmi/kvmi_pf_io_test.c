@@ -1,25 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* I/O instructions with an operand in a restricted page. KVM emulates them for the I/O. */
+/*
+ * I/O instructions and restricted pages: their operand in memory, and the bitmap in the
+ * task state segment that permits them. KVM emulates them because of the I/O.
+ */
 #include "kvmi_pf.h"
 #include "kvmi_test_harness.h"
 
 #define PORT		0xe
+#define TSS_BITMAP	102		/* where the TSS tells where the bitmap is */
+#define BITMAP		0x200
 #define NR_PAGES	1
 #define OFF		0x20
 
 /* In g->val. */
-enum { INSN, MEMORY, COUNT };
+enum { INSN, MEMORY, COUNT, NR_GP };
 
 #define INSNS(INSN) \
 INSN(OUTSB,	"outsb")			\
 INSN(REP_OUTSB,	"rep outsb")			\
 INSN(INSB,	"insb")				\
-INSN(REP_INSB,	"rep insb")
+INSN(REP_INSB,	"rep insb")			\
+INSN(OUT,	KVM_FEP "out %%al, %%dx")
 
 enum {
 #define NUMBER(name, text) name,
 	INSNS(NUMBER)
 };
+
+static struct kvmi_guest *io_guest;
 
 static noinline void guest_execute(struct kvmi_guest *g)
 {
@@ -184,6 +192,70 @@ KVMI_TEST(kvmi_pf_io, input_is_retried, guest_io)
 	go_on(t);
 	finish(t);
 	TEST_ASSERT_EQ(a.hva[OFF], 0x51);
+}
+
+/* --- the bitmap --- */
+
+static void count_gp(struct ex_regs *regs)
+{
+	io_guest->val[NR_GP]++;
+	regs->rip += 1;
+}
+
+static __u64 prepare_bitmap(struct kvmi_test *t)
+{
+	__u8 *tss = addr_gva2hva(t->vm, t->vm->arch.tss);
+	struct kvm_sregs sregs;
+
+	memcpy(tss + TSS_BITMAP, &(__u16){ BITMAP }, 2);
+	memset(tss + BITMAP, 0, 0x100);
+	vcpu_sregs_get(t->vcpu[0], &sregs);
+	sregs.tr.limit = 0xfff;
+	/* QEMU finds no bitmap in the segment of a task that is busy, as this one is. */
+	if (host_cpu_is_amd)
+		sregs.tr.type = 9;
+	vcpu_sregs_set(t->vcpu[0], &sregs);
+	return t->vm->arch.tss;
+}
+
+static void expect_bitmap_read(struct kvmi_test *t, __u64 gva, struct kvmi_event_msg *ev)
+{
+	expect_pf(t, 0, ACCESS_R, gva, addr_gva2gpa(t->vm, gva), ev);
+}
+
+KVMI_TEST(kvmi_pf_io, bitmap, guest_io)
+{
+	int was = kvmi_force_emulation(1);
+	struct kvmi_event_msg ev;
+	__u64 tss;
+
+	REQUIRE_NO_ACCESS(t);
+	io_guest = (void *)t->guest_gva[0];
+	vm_install_exception_handler(t->vm, GP_VECTOR, count_gp);
+	kvmi_user_mode(t, 0);
+	sync_global_to_guest(t->vm, io_guest);
+	tss = prepare_bitmap(t);
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	KVMI_ASSERT_OK(set_access(t, addr_gva2gpa(t->vm, tss), 0));
+	t->guest[0]->val[INSN] = OUT;
+	/* The tool wants the instruction again, though it could not raise an exception. */
+	for (int i = 0; i < 3; i++) {
+		kvmi_step_begin(t, 0);
+		expect_bitmap_read(t, tss + TSS_BITMAP, &ev);
+		if (i == 1)
+			kvmi_worker_interrupt(&t->worker[0]);
+		kvmi_continue(&t->tool, &ev);
+		expect_bitmap_read(t, tss + BITMAP + PORT / 8, &ev);
+		if (i == 2)
+			kvmi_worker_interrupt(&t->worker[0]);
+		kvmi_continue(&t->tool, &ev);
+		expect_io(t, KVM_EXIT_IO_OUT, 1);
+		go_on(t);
+		finish(t);
+		TEST_ASSERT_EQ(t->guest[0]->val[NR_GP], 0);
+	}
+	kvmi_force_emulation(was);
 }
 
 KVMI_TEST_MAIN()
