@@ -190,6 +190,7 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
 	if (is_guest_mode(vcpu)) {
+		kvmi_emulate_watch(vcpu, true);
 		kvmi_step_prepare_entry(vcpu);
 		return;
 	}

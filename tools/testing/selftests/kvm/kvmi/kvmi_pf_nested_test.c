@@ -15,7 +15,7 @@
 #define STACK_SIZE	4096
 
 /* In g->val. */
-enum { NESTED, NESTED_PAGING, INSN, OPERAND, RESULT };
+enum { NESTED, NESTED_PAGING, INSN, OPERAND, SPIN, RESULT };
 
 #define INSNS(INSN) \
 INSN(LOAD,	"mov (%%rsi), %%rax")			\
@@ -61,6 +61,11 @@ static noinline void l2_execute(struct kvmi_guest *g)
 static void l2_code(void)
 {
 	for (;;) {
+		/* On Bochs it would not be interrupted, see kvmi_open_to_interrupts(). */
+		if (nested_guest->val[SPIN] && !host_cpu_is_amd)
+			asm volatile("sti");
+		while (READ_ONCE(nested_guest->val[SPIN]))
+			WRITE_ONCE(nested_guest->val[RESULT], nested_guest->val[RESULT] + 1);
 		l2_execute(nested_guest);
 		if (host_cpu_is_amd)
 			EXIT("vmmcall");
@@ -162,6 +167,7 @@ static struct area start(struct kvmi_test *t, bool paging)
 	sync_global_to_guest(t->vm, nested_guest);
 	virt_map(t->vm, NOT_MAPPED, NOT_MAPPED, 1);
 	val[NESTED_PAGING] = 0;
+	val[SPIN] = 0;
 	if (host_cpu_is_amd) {
 		vcpu_alloc_svm(t->vm, &nested);
 		if (paging)
@@ -287,6 +293,26 @@ TEST_F_TIMEOUT(kvmi_pf_nested, emulated_for_another_reason, KVMI_TEST_TIMEOUT_S)
 	enable_pf(t, 0);
 	KVMI_ASSERT_OK(set_access(t, a.gpa, 0));
 	begin(t, FROM_MMIO, a.gva);
+	from_mmio(t, &a);
+}
+
+/* The tool begins to listen while L2 runs. */
+TEST_F_TIMEOUT(kvmi_pf_nested, switched_on_in_l2, KVMI_TEST_TIMEOUT_S)
+{
+	struct kvmi_test *t = &self->t;
+	__u64 *val = t->guest[0]->val, result;
+	struct area a;
+
+	REQUIRE_NO_ACCESS(t);
+	NEEDS_NESTING();
+	a = start(t, variant->paging);
+	WRITE_ONCE(val[SPIN], 1);
+	begin(t, FROM_MMIO, a.gva);
+	result = READ_ONCE(val[RESULT]);
+	KVMI_WAIT(READ_ONCE(val[RESULT]) != result, "L2 does not run");
+	KVMI_ASSERT_OK(set_access(t, a.gpa, 0));
+	enable_pf(t, 0);
+	WRITE_ONCE(val[SPIN], 0);
 	from_mmio(t, &a);
 }
 
