@@ -244,21 +244,35 @@ static bool kvmi_pf_step(struct kvm_vcpu *vcpu)
 	return kvmi_view_grant(vcpu, gpa_to_gfn(pf->gpa), pf->access);
 }
 
+/* Looks @gva up as the processor does, which sets accessed and dirty bits. */
+static void kvmi_pf_look_up(struct kvm_vcpu *vcpu, u64 gva, u64 access)
+{
+	u64 user = kvm_x86_call(get_cpl)(vcpu) == 3 ? PFERR_USER_MASK : 0;
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct x86_exception e;
+
+	/* At CPL 3, too, the processor may want a descriptor. */
+	if (mmu->gva_to_gpa(vcpu, mmu, gva, access | user, &e) == INVALID_GPA && user)
+		mmu->gva_to_gpa(vcpu, mmu, gva, access, &e);
+}
+
 /*
- * The processor's look at a page table set no bits there: so it does not write when
- * they are set. Only if it tells the address that it looked up.
+ * The processor could not set a bit in the page table entry at pf->gpa, which it does not
+ * do when the bit is set: the accessed bit if that is clear, else the dirty bit. Only if
+ * it tells the address that it looked up, and if it does not write without a reason.
  */
 static bool kvmi_pf_walk(struct kvm_vcpu *vcpu)
 {
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
-	struct x86_exception e;
+	u8 entry;
 
-	if (!pf->walk || pf->gva == ~0ull || kvm_ad_enabled())
+	if (!pf->walk || pf->access != KVMI_PAGE_ACCESS_W || pf->gva == ~0ull ||
+	    kvm_ad_enabled() ||
+	    kvm_vcpu_read_guest(vcpu, pf->gpa, &entry, sizeof(entry)))
 		return false;
 
-	mmu->gva_to_gpa(vcpu, mmu, pf->gva, PFERR_WRITE_MASK, &e);
-	mmu->gva_to_gpa(vcpu, mmu, pf->gva, 0, &e);
+	kvmi_pf_look_up(vcpu, pf->gva,
+			entry & PT_ACCESSED_MASK ? PFERR_WRITE_MASK : 0);
 	return true;
 }
 
