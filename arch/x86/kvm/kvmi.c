@@ -58,6 +58,7 @@ bool __kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
 void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 {
 	vcpu->introspection->arch.cr_selected = 0;
+	vcpu->introspection->arch.desc_asked = false;
 	kvmi_msr_reset(vcpu);
 	vcpu->introspection->arch.injection.state = KVMI_INJECTION_NONE;
 	kvmi_view_leave(vcpu);

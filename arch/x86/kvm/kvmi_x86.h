@@ -73,6 +73,7 @@ bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot);
 int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access);
 bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *val);
 void kvmi_pf_keep(struct kvm_vcpu *vcpu);
+bool kvmi_pf_is_kept(struct kvm_vcpu *vcpu);
 void kvmi_pf_retry(struct kvm_vcpu *vcpu);
 void kvmi_pf_end_entry(struct kvm_vcpu *vcpu);
 void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu);

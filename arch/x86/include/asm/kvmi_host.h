@@ -148,6 +148,7 @@ struct kvmi_view {
  * @msrs: model specific registers that the tool chose, NULL if none
  * @msrs_applied: writes to @msrs are intercepted for introspection
  * @desc_applied: use of descriptor table registers is intercepted for introspection
+ * @desc_asked: the tool has let such an instruction go on, which has not taken place
  * @pf: the instruction under way, if it touches restricted pages
  * @view: where the vCPU executes an instruction that KVM cannot emulate
  *
@@ -163,6 +164,7 @@ struct kvmi_vcpu_arch {
 	struct kvmi_msr_list *msrs;
 	bool msrs_applied;
 	bool desc_applied;
+	bool desc_asked;
 	struct kvmi_pf pf;
 	struct kvmi_view view;
 };

@@ -31,15 +31,22 @@ int kvmi_descriptor(struct kvm_vcpu *vcpu, u8 descriptor, bool write)
 		.descriptor = descriptor,
 		.write = write,
 	};
+	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
 	int r = -ENOTCONN;
 
-	if (!is_guest_mode(vcpu) &&
-	    kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_DESCRIPTOR))
+	/* A signal has interrupted what came behind the event. */
+	if (arch->desc_asked && kvmi_pf_is_kept(vcpu))
+		r = KVMI_EVENT_ACTION_CONTINUE;
+	else if (!is_guest_mode(vcpu) &&
+		 kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_DESCRIPTOR))
 		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_DESCRIPTOR, &event,
 				    NULL);
 
+	arch->desc_asked = r == KVMI_EVENT_ACTION_CONTINUE;
 	if (r != KVMI_EVENT_ACTION_CONTINUE && r != -ENOTCONN)
 		return 1;
-	return kvm_emulate_instruction(vcpu, 0);
+	r = kvm_emulate_instruction(vcpu, 0);
+	arch->desc_asked &= kvmi_pf_is_kept(vcpu);
+	return r;
 }
 EXPORT_SYMBOL_GPL(kvmi_descriptor);

@@ -57,6 +57,12 @@ void kvmi_pf_keep(struct kvm_vcpu *vcpu)
 	pf->kept = true;
 }
 
+/* It will execute again here, with what was kept. */
+bool kvmi_pf_is_kept(struct kvm_vcpu *vcpu)
+{
+	return kvmi_pf(vcpu)->kept && kvmi_pf_same_place(vcpu);
+}
+
 /* An instruction begins: what was kept may be of another one. */
 static void kvmi_pf_resume(struct kvm_vcpu *vcpu)
 {

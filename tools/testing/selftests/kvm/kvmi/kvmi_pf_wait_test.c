@@ -176,6 +176,42 @@ TEST_F_TIMEOUT(kvmi_pf_signal, and_retry, KVMI_TEST_TIMEOUT_S)
 	TEST_ASSERT_EQ(word(&a, PAGE - 4), 1);
 }
 
+/* Neither is what the tool has answered before that event. */
+TEST_F_TIMEOUT(kvmi_pf_signal, behind_another_event, KVMI_TEST_TIMEOUT_S)
+{
+	struct kvmi_test *t = &self->t;
+	struct area a = add_area(t, NR_PAGES);
+	struct kvmi_event_msg ev;
+	__u64 at = a.gva + PAGE - 4;
+
+	REQUIRE_PAGE_ACCESS(t);
+	kvmi_set_guest(t, 0, guest_insns);
+	start_restricted(t, &a, ACCESS_R);
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_DESCRIPTOR, 1));
+	/* It executes again as a whole if the tool wants that. */
+	for (int i = 0; i < 12; i++) {
+		if (!(i & 1))
+			begin_insn(t, SGDT, at, 0);
+		kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_DESCRIPTOR, &ev);
+		kvmi_worker_interrupt(&t->worker[0]);
+		kvmi_continue(&t->tool, &ev);
+		expect_pf(t, 0, ACCESS_W, at, a.gpa + PAGE - 4, &ev);
+		for (int n = 0; n < variant->first; n++)
+			kvmi_worker_interrupt(&t->worker[0]);
+		kvmi_continue(&t->tool, &ev);
+		expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+		for (int n = 0; n < variant->second; n++)
+			kvmi_worker_interrupt(&t->worker[0]);
+		if (!(i & 1)) {
+			retry_pf(t, &ev);
+			continue;
+		}
+		kvmi_continue(&t->tool, &ev);
+		end_insn(t);
+		kvmi_expect_no_event(&t->tool, 0);
+	}
+}
+
 /* The reply is already there when the vCPU comes back from user space. */
 KVMI_TEST(kvmi_pf_wait, reply_while_in_user_space, guest_insns)
 {
