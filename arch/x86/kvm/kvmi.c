@@ -180,20 +180,20 @@ static bool kvmi_x86_is_watching(struct kvm_vcpu *vcpu)
 	       vcpui->arch.injection.state != KVMI_INJECTION_NONE;
 }
 
-void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
+bool __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_vcpu_arch *arch = &vcpu->introspection->arch;
+	bool leave;
 
 	if (likely(!arch->watching))
-		return;
+		return false;
 
 	kvmi_pf_prepare_entry(vcpu);
 
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
 	if (is_guest_mode(vcpu)) {
 		kvmi_emulate_watch(vcpu, true);
-		kvmi_step_prepare_entry(vcpu);
-		return;
+		return kvmi_step_prepare_entry(vcpu);
 	}
 
 	kvmi_cr_prepare_entry(vcpu);
@@ -207,8 +207,9 @@ void __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 	    test_bit(KVMI_VCPU_EVENT_BREAKPOINT, vcpu->introspection->events))
 		kvmi_breakpoint_prepare_entry(vcpu);
 	/* Needs more exceptions than others, which may give them back. */
-	kvmi_step_prepare_entry(vcpu);
+	leave = kvmi_step_prepare_entry(vcpu);
 
 	arch->watching = kvmi_x86_is_watching(vcpu);
 	kvmi_emulate_watch(vcpu, arch->watching);
+	return leave;
 }

@@ -31,16 +31,16 @@ extern const struct kvmi_x86_ops svm_kvmi_ops;
 
 #ifdef CONFIG_KVM_INTROSPECTION
 
-void __kvmi_prepare_entry(struct kvm_vcpu *vcpu);
+bool __kvmi_prepare_entry(struct kvm_vcpu *vcpu);
 
 /*
  * Called on the vCPU thread before VM-Enter, after everything in KVM that may
- * change an intercept, with preemption and interrupts enabled.
+ * change an intercept, with preemption and interrupts enabled. True if the vCPU shall
+ * leave the guest before it executes anything.
  */
-static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu)
+static inline bool kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 {
-	if (kvmi_active(vcpu))
-		__kvmi_prepare_entry(vcpu);
+	return kvmi_active(vcpu) && __kvmi_prepare_entry(vcpu);
 }
 
 void kvmi_arch_end_entry(struct kvm_vcpu *vcpu);
@@ -166,7 +166,7 @@ static inline bool kvmi_emulation_failed(struct kvm_vcpu *vcpu)
 	return false;
 }
 
-static inline void kvmi_prepare_entry(struct kvm_vcpu *vcpu) { }
+static inline bool kvmi_prepare_entry(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvmi_post_run(struct kvm_vcpu *vcpu) { }
 static inline bool kvmi_guest_debug_is_busy(struct kvm_vcpu *vcpu, u32 control)
 {

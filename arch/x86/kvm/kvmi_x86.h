@@ -40,9 +40,10 @@ void kvmi_step_reset(struct kvm_vcpu *vcpu);
 int kvmi_step_start(struct kvm_vcpu *vcpu);
 bool kvmi_step_event(struct kvm_vcpu *vcpu,
 		     struct kvmi_vcpu_event_singlestep *data);
-void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu);
+bool kvmi_step_prepare_entry(struct kvm_vcpu *vcpu);
 void kvmi_step_exit(struct kvm_vcpu *vcpu, bool trapped);
 
+bool kvmi_step_is_possible(struct kvm_vcpu *vcpu);
 void kvmi_step_once(struct kvm_vcpu *vcpu, bool once);
 
 /* kvmi/view.c */

@@ -235,7 +235,7 @@ static bool kvmi_pf_step(struct kvm_vcpu *vcpu)
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 	unsigned int i;
 
-	if (is_guest_mode(vcpu) || !kvm_x86_ops.kvmi_ops->can_step())
+	if (is_guest_mode(vcpu) || !kvmi_step_is_possible(vcpu))
 		return false;
 	/* Until another vCPU leaves one, the instruction executes again and again. */
 	if (!kvmi_view_enter(vcpu)) {

@@ -72,6 +72,13 @@ static void kvmi_step_set(struct kvm_vcpu *vcpu, bool asked)
 	kvmi_step_switch(vcpu, step->asked || step->once);
 }
 
+/* Whether kvmi_step_once() will stop it after what it is about to do. */
+bool kvmi_step_is_possible(struct kvm_vcpu *vcpu)
+{
+	return kvm_x86_ops.kvmi_ops->can_step() ||
+	       kvm_event_needs_reinjection(vcpu);
+}
+
 /* Stops the vCPU once, without an event. */
 void kvmi_step_once(struct kvm_vcpu *vcpu, bool once)
 {
@@ -115,7 +122,7 @@ static bool kvmi_step_is_over(struct kvm_vcpu *vcpu)
 
 	if (step->trapped || is_guest_mode(vcpu))
 		return true;
-	if (step->delivers)
+	if (step->delivers || !kvm_x86_ops.kvmi_ops->can_step())
 		return !kvm_is_exception_pending(vcpu) &&
 		       !kvm_event_needs_reinjection(vcpu);
 	return kvm_rip_read(vcpu) != step->rip;
@@ -276,35 +283,47 @@ int kvmi_step_start(struct kvm_vcpu *vcpu)
 	return r;
 }
 
+/* A fastpath has carried out the instruction, or the entry delivered the event. */
+static bool kvmi_step_is_done(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_step *step = kvmi_step(vcpu);
+
+	if (!kvm_x86_ops.kvmi_ops->can_step())
+		return kvmi_step_is_over(vcpu);
+	return !step->delivers && kvm_rip_read(vcpu) != step->rip;
+}
+
 /*
- * Before VM-Enter. A fastpath may have carried out the instruction without coming by
- * the run loop.
+ * Before VM-Enter. The run loop has to see a step that is done. True if the vCPU shall
+ * leave the guest as soon as the event is delivered, which needs no trap.
  */
-void kvmi_step_prepare_entry(struct kvm_vcpu *vcpu)
+bool kvmi_step_prepare_entry(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_step *step = kvmi_step(vcpu);
 
 	if (likely(!step->on && !step->applied))
-		return;
+		return false;
 
 	/* What is set for its hypervisor has reached the nested guest, too. */
 	if (is_guest_mode(vcpu)) {
 		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
 		if (step->begun)
 			kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-		return;
+		return false;
 	}
 
 	if (!step->on) {
 		kvm_x86_ops.kvmi_ops->step_stop(vcpu);
 		step->applied = false;
-	} else if (!step->begun ||
-		   (!step->delivers && kvm_rip_read(vcpu) != step->rip)) {
+	} else if (!step->begun || kvmi_step_is_done(vcpu)) {
 		kvm_make_request(KVM_REQ_INTROSPECTION, vcpu);
-	} else {
+	} else if (kvm_x86_ops.kvmi_ops->can_step()) {
 		kvm_x86_ops.kvmi_ops->step_arm(vcpu);
 		step->applied = true;
+	} else {
+		return true;
 	}
+	return false;
 }
 
 /* At each exit of a vCPU that steps; @trapped: the hardware stopped it. */

@@ -2,10 +2,13 @@
 /*
  * Exceptions and interrupts whose delivery touches restricted pages. The processor does
  * that by itself and tells of one access at a time: one event for each page and kind of
- * access, and the handler runs once.
+ * access, and the handler runs once. KVM lacks IRETQ: what that touches needs a step.
  */
 #include "kvmi_pf_delivery.h"
 #include "kvmi_test_harness.h"
+
+/* Where the stack of CPL 0 is in it. */
+#define TSS_RSP0	4
 
 /* --- the host --- */
 
@@ -111,7 +114,7 @@ TEST_F_TIMEOUT(kvmi_pf_delivery, stack, KVMI_TEST_TIMEOUT_S)
 	static struct seen seen;
 	struct area a;
 
-	REQUIRE_PF_STEP(t);
+	REQUIRE_PAGE_ACCESS(t);
 	a = prepare(t, kind);
 	collect(t, &seen);
 	EXPECT_SEEN(&seen, 0);
@@ -160,7 +163,7 @@ TEST_F_TIMEOUT(kvmi_pf_delivery, idt, KVMI_TEST_TIMEOUT_S)
 	static struct seen seen;
 	__u64 idt;
 
-	REQUIRE_PF_STEP(t);
+	REQUIRE_NO_ACCESS(t);
 	prepare(t, variant->kind);
 	idt = addr_gva2gpa(t->vm, t->vm->arch.idt);
 	KVMI_ASSERT_OK(set_access(t, idt, 0));
@@ -200,7 +203,7 @@ TEST_F_TIMEOUT(kvmi_pf_delivery, tss, KVMI_TEST_TIMEOUT_S)
 	struct kvmi_test *t = &self->t;
 	static struct seen seen;
 
-	REQUIRE_PF_STEP(t);
+	REQUIRE_NO_ACCESS(t);
 	prepare(t, variant->kind);
 	KVMI_ASSERT_OK(set_access(t, addr_gva2gpa(t->vm, t->vm->arch.tss), 0));
 	for (int i = 0; i < 3; i++) {
@@ -286,7 +289,7 @@ TEST_F_TIMEOUT(kvmi_pf_delivery, retry_and_signals, KVMI_TEST_TIMEOUT_S)
 	struct kvmi_event_msg ev;
 	struct area a;
 
-	REQUIRE_PF_STEP(t);
+	REQUIRE_PAGE_ACCESS(t);
 	a = prepare(t, variant->kind);
 	KVMI_ASSERT_OK(set_access(t, a.gpa + STACK, ACCESS_R));
 	kvmi_step_begin(t, 0);
@@ -303,6 +306,50 @@ TEST_F_TIMEOUT(kvmi_pf_delivery, retry_and_signals, KVMI_TEST_TIMEOUT_S)
 	kvmi_step_end(t, 0);
 	kvmi_expect_no_event(&t->tool, 0);
 	TEST_ASSERT_EQ(t->guest[0]->val[HANDLED], 1);
+}
+
+/* --- at CPL 3, from where the task state segment tells the handler's stack --- */
+
+static void guest_user(struct kvmi_guest *g)
+{
+	for (__u64 n = 1; ; n++) {
+		guest_wait(g, n);
+		raise_it(g);
+		guest_done(g, n);
+	}
+}
+
+KVMI_TEST_SUITE(kvmi_pf_change_of_privilege, 1);
+
+KVMI_TEST(kvmi_pf_change_of_privilege, tss, guest_user)
+{
+	static struct seen seen;
+	struct area a;
+	__u64 tss;
+
+	REQUIRE_NO_ACCESS(t);
+	tss = addr_gva2gpa(t->vm, t->vm->arch.tss);
+	a = add_area(t, NR_PAGES);
+	write_handler(a.hva + HANDLER, UD,
+		      t->guest_gva[0] + offsetof(struct kvmi_guest, val[HANDLED]));
+	set_gate(t, UD_VECTOR, a.gva + HANDLER);
+	t->guest[0]->val[KIND] = UD;
+	t->guest[0]->val[SP] = a.gva + STACK + 0x800;
+	kvmi_user_mode(t, 0);
+	kvmi_run(t, 0);
+	enable_pf(t, 0);
+	for (int i = 0; i < 3; i++) {
+		KVMI_ASSERT_OK(set_access(t, tss, 0));
+		collect(t, &seen);
+		EXPECT_SEEN(&seen, 1);
+		TEST_ASSERT_EQ(seen.ev[0].pf.access, ACCESS_R);
+		TEST_ASSERT_EQ(seen.ev[0].pf.gpa, tss + TSS_RSP0);
+		TEST_ASSERT_EQ(seen.ev[0].ev.arch.regs.rip, (__u64)at_ud);
+		/* It is not written. */
+		KVMI_ASSERT_OK(set_access(t, tss, ACCESS_R));
+		collect(t, &seen);
+		EXPECT_SEEN(&seen, 0);
+	}
 }
 
 KVMI_TEST_MAIN()
