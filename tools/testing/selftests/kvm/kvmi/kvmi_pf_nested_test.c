@@ -13,15 +13,17 @@
 #define TABLES		(2 * PAGE)		/* two pages, for SVM */
 #define NOT_MAPPED	0x50000000ull		/* no memory there */
 #define STACK_SIZE	4096
+#define PADDD_LEN	4
 
 /* In g->val. */
-enum { NESTED, NESTED_PAGING, INSN, OPERAND, SPIN, RESULT };
+enum { NESTED, NESTED_PAGING, INSN, OPERAND, SPIN, RESULT, NR_UD };
 
 #define INSNS(INSN) \
 INSN(LOAD,	"mov (%%rsi), %%rax")			\
 INSN(STORE,	"mov %%rax, (%%rsi)")			\
 INSN(ADD,	"addq $1, (%%rsi)")			\
 INSN(CALL,	"call *%%rsi")				\
+INSN(PADDD,	"paddd (%%rsi), %%xmm0")		\
 INSN(FROM_MMIO,	"xchg %%rsi, %%rdi; movsq")
 
 enum {
@@ -108,9 +110,17 @@ static void vmx_run(bool first)
 	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + 3);
 }
 
+static void on_ud(struct ex_regs *regs)
+{
+	nested_guest->val[NR_UD]++;
+	regs->rip += PADDD_LEN;
+}
+
 /* L2 executes one instruction in each step but the first. */
 static void guest_l1(struct kvmi_guest *g)
 {
+	/* For SSE, in L2, too. */
+	set_cr4(get_cr4() | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT);
 	guest_wait(g, 1);
 	if (host_cpu_is_amd)
 		svm_init(g, (void *)g->val[NESTED]);
@@ -163,6 +173,7 @@ static struct area start(struct kvmi_test *t, bool paging)
 	vm_vaddr_t nested;
 
 	a.hva[CODE] = 0xc3;		/* ret */
+	vm_install_exception_handler(t->vm, UD_VECTOR, on_ud);
 	nested_guest = (void *)t->guest_gva[0];
 	sync_global_to_guest(t->vm, nested_guest);
 	virt_map(t->vm, NOT_MAPPED, NOT_MAPPED, 1);
@@ -279,6 +290,34 @@ static void from_mmio(struct kvmi_test *t, const struct area *a)
 	expect(t, a, ACCESS_W, 0);
 	finish(t);
 	TEST_ASSERT_EQ(*(__u64 *)a->hva, 0x1234);
+}
+
+/* What KVM cannot emulate is not executed, and L2 gets what KVM gives it then. */
+TEST_F_TIMEOUT(kvmi_pf_nested, not_emulated, KVMI_TEST_TIMEOUT_S)
+{
+	struct kvmi_test *t = &self->t;
+	__u64 *val = t->guest[0]->val;
+	struct kvmi_event_msg ev;
+	struct area a;
+
+	REQUIRE_NO_ACCESS(t);
+	NEEDS_NESTING();
+	a = start(t, variant->paging);
+	enable_pf(t, 0);
+	for (int i = 0; i < 3; i++) {
+		begin(t, PADDD, a.gva);
+		finish(t);
+		TEST_ASSERT_EQ(val[NR_UD], i);
+		KVMI_ASSERT_OK(set_access(t, a.gpa, 0));
+		begin(t, PADDD, a.gva);
+		kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PF, &ev);
+		TEST_ASSERT_EQ(ev.pf.access, ACCESS_R);
+		TEST_ASSERT_EQ(ev.pf.gpa, a.gpa);
+		kvmi_continue(&t->tool, &ev);
+		finish(t);
+		TEST_ASSERT_EQ(val[NR_UD], i + 1);
+		KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RWX));
+	}
 }
 
 /* KVM emulates for L2, too, and did not stop at a restricted page before. */
