@@ -108,6 +108,31 @@ KVMI_TEST(kvmi_pf_exec_insn, cpuid, guest_calls)
 	TEST_ASSERT_EQ(t->guest[0]->val[OUT_BX], bx);
 }
 
+/* The tool hears of the instruction, too, which the emulator would not tell. */
+KVMI_TEST(kvmi_pf_exec_insn, cpuid_event, guest_calls)
+{
+	struct kvmi_event_msg ev;
+	struct code c = { };
+	struct area a;
+
+	REQUIRE_PF_STEP(t);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	INSN(&c, CPUID);
+	INSN(&c, RET);
+	prepare(t, &a, &c, 0);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RW));
+	KVMI_ASSERT_OK(kvmi_vcpu_events(&t->tool, 0, KVMI_VCPU_EVENT_CPUID, 1));
+	for (int i = 0; i < 3; i++) {
+		kvmi_step_begin(t, 0);
+		expect_insns(t, &a, &c, 0, 0, 1);
+		kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_CPUID, &ev);
+		kvmi_continue(&t->tool, &ev);
+		expect_insns(t, &a, &c, 0, 1, 2);
+		finish(t);
+	}
+}
+
 /* A call that KVM does not know, and one that it does. */
 KVMI_TEST(kvmi_pf_exec_insn, hypercall, guest_calls)
 {
