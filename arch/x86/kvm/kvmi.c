@@ -164,6 +164,8 @@ void kvmi_arch_end_entry(struct kvm_vcpu *vcpu)
 /* The guest is to be entered next. Returns as kvmi_pre_run() does. */
 int kvmi_arch_pre_run(struct kvm_vcpu *vcpu)
 {
+	/* What comes next is looked at on its own account. */
+	kvmi_pf_end(vcpu);
 	kvmi_injection_start(vcpu);
 	return kvmi_step_start(vcpu);
 }
@@ -188,7 +190,7 @@ bool __kvmi_prepare_entry(struct kvm_vcpu *vcpu)
 	if (likely(!arch->watching))
 		return false;
 
-	kvmi_pf_prepare_entry(vcpu);
+	kvmi_pf_end(vcpu);
 
 	/* A nested guest runs with what is set; its hypervisor's turn comes. */
 	if (is_guest_mode(vcpu)) {

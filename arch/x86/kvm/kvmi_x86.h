@@ -77,7 +77,7 @@ void kvmi_pf_keep(struct kvm_vcpu *vcpu);
 bool kvmi_pf_is_kept(struct kvm_vcpu *vcpu);
 void kvmi_pf_retry(struct kvm_vcpu *vcpu);
 void kvmi_pf_end_entry(struct kvm_vcpu *vcpu);
-void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu);
+void kvmi_pf_end(struct kvm_vcpu *vcpu);
 
 /* kvmi/cpuid.c */
 bool kvmi_cpuid_is_watched(struct kvm_vcpu *vcpu);

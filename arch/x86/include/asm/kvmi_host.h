@@ -84,8 +84,7 @@ struct kvmi_grant {
 
 /**
  * struct kvmi_pf - an instruction that touches restricted pages
- * @fault: the processor has stopped it, and what follows is of it. Until the guest is
- *	   entered next.
+ * @fault: the processor has stopped it, and what follows is of it. Until that is over.
  * @walk: what it could not do was to look a page table up
  * @retry: the tool wants it to be executed again
  * @quiet: the tool does not want to hear more of it

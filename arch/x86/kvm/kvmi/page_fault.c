@@ -363,8 +363,11 @@ void kvmi_pf_end_entry(struct kvm_vcpu *vcpu)
 	pf->retry = false;
 }
 
-/* Before VM-Enter: the instruction is over, or executes again. */
-void kvmi_pf_prepare_entry(struct kvm_vcpu *vcpu)
+/*
+ * The instruction is over, or executes again. Before VM-Enter, and in the run loop, where
+ * the next one may be decoded and carried out.
+ */
+void kvmi_pf_end(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 

@@ -4,6 +4,7 @@
  * carry out alone, and other modes.
  */
 #include "kvmi_pf_code.h"
+#include "kvmi_step.h"
 #include "kvmi_test_harness.h"
 
 KVMI_TEST_SUITE(kvmi_pf_exec_insn, 1);
@@ -273,6 +274,37 @@ KVMI_TEST(kvmi_pf_exec_insn, breakpoint_event, guest_calls)
 {
 	REQUIRE_PF_STEP(t);
 	exceptions(t, true);
+}
+
+/* A stepped instruction is decoded before it executes: nobody is asked for that. */
+KVMI_TEST(kvmi_pf_exec_insn, stepped, guest_calls)
+{
+	struct kvmi_event_msg ev;
+	struct code c = { };
+	struct area a;
+
+	REQUIRE_PF_STEP(t);
+	a = add_area(t, NR_PAGES);
+	run(t);
+	INSN(&c, INC_RAX);
+	INSN(&c, RET);
+	prepare(t, &a, &c, 0x80);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RW));
+	kvmi_step_begin(t, 0);
+	expect_pf(t, 0, ACCESS_X, a.gva + 0x80, a.gpa + 0x80, &ev);
+	KVMI_ASSERT_OK(kvmi_control_step(&t->tool, 0, 1));
+	for (int i = 0; i < 3; i++) {
+		retry_pf(t, &ev);
+		expect_pf(t, 0, ACCESS_X, a.gva + 0x80, a.gpa + 0x80, &ev);
+	}
+	kvmi_continue(&t->tool, &ev);
+	kvmi_expect_step(&t->tool, 0, &ev);
+	TEST_ASSERT_EQ(ev.ev.arch.regs.rip, a.gva + 0x80 + c.begin[1]);
+	KVMI_ASSERT_OK(kvmi_control_step(&t->tool, 0, 0));
+	kvmi_continue(&t->tool, &ev);
+	expect_insns(t, &a, &c, 0x80, 1, c.nr);
+	finish(t);
+	TEST_ASSERT_EQ(t->guest[0]->val[OUT_AX], RAX + 1);
 }
 
 /* --- other modes --- */
