@@ -54,14 +54,21 @@ bool kvmi_has_restrictions(struct kvm *kvm)
 /* Whether one of the frames is restricted. At any time. */
 bool kvmi_is_restricted(struct kvm *kvm, gfn_t first, gfn_t last)
 {
-	struct maple_tree *map = &kvm->introspection->page_access;
-	unsigned long index = first;
+	MA_STATE(mas, &kvm->introspection->page_access, first, first);
 	bool found;
 
-	/* Under RCU alone, mt_find() breaks when the map gets empty under it. */
-	mtree_lock(map);
-	found = mt_find(map, &index, last);
-	mtree_unlock(map);
+	/*
+	 * Each range is looked up from the root. Where iterators of a maple tree go on,
+	 * they do not expect that the tree has become empty meanwhile.
+	 */
+	rcu_read_lock();
+	for (;;) {
+		found = mas_walk(&mas);
+		if (found || mas.last >= last)
+			break;
+		mas_set(&mas, mas.last + 1);
+	}
+	rcu_read_unlock();
 	return found;
 }
 
