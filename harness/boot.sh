@@ -11,7 +11,8 @@
 #   RUN=name    name of the directory under build/logs
 #   QUIET=1     do not repeat the command's output
 #   JOB=dir     files to have in /run/job; WORDS='…' more words like COMMAND's
-# The command sees KVMI_ROOT (the repository) and KVMI_CPU.
+# The command sees KVMI_ROOT (the repository), KVMI_CPU, and KVMI_SEED and KVMI_SECONDS
+# where they are set: what tests begin with that are random, and how long they go on.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -60,7 +61,7 @@ packed_files() {
 }
 
 prepare() {
-	local files=()
+	local files=() name
 
 	need busybox-static cpio
 	rm -rf "$LOGDIR"
@@ -68,6 +69,9 @@ prepare() {
 	ln -sfn "$RUN" "$LOGS/last"
 	printf '%s\n' "$COMMAND" >"$LOGDIR/job/cmd"
 	echo "export KVMI_ROOT='$ROOT' KVMI_CPU=$CPU" >"$LOGDIR/job/env"
+	for name in KVMI_SEED KVMI_SECONDS; do
+		[ -z "${!name:-}" ] || echo "export $name='${!name}'" >>"$LOGDIR/job/env"
+	done
 	[ -z "${JOB:-}" ] || cp "$JOB"/* "$LOGDIR/job/"
 	if [ $L0 = l0-bochs.sh ]; then
 		need binutils
