@@ -2,6 +2,9 @@
 /* Two vCPUs that touch the same restricted pages, and restrictions that come and go. */
 #include <time.h>
 
+/* A debug kernel on a busy machine takes that for 40,000 events. */
+#define KVMI_TEST_TIMEOUT_S	700
+
 #include "kvmi_pf.h"
 #include "kvmi_test_harness.h"
 

@@ -20,7 +20,9 @@
 /* Generous: emulated machines are slow, and time passes quickly on some. */
 #define KVMI_TIMEOUT_MS		60000
 /* Longer than one wait, so that the wait's own message comes first. */
+#ifndef KVMI_TEST_TIMEOUT_S
 #define KVMI_TEST_TIMEOUT_S	300
+#endif
 
 #define KVMI_MAX_VCPUS		2
 #define KVMI_EVENT_QUEUE	8
