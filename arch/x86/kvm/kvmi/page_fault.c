@@ -337,6 +337,14 @@ int __kvmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return RET_PF_EMULATE;
 }
 
+/* Whether the tool has lifted the restriction while it was asked about another access. */
+static bool kvmi_pf_is_lifted(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_pf *pf = kvmi_pf(vcpu);
+
+	return kvmi_page_access(vcpu->kvm, gpa_to_gfn(pf->gpa)) & pf->access;
+}
+
 /* Called when that has turned out. */
 bool __kvmi_emulation_failed(struct kvm_vcpu *vcpu)
 {
@@ -344,7 +352,13 @@ bool __kvmi_emulation_failed(struct kvm_vcpu *vcpu)
 
 	if (!pf->fault)
 		return false;
-	return pf->retry || kvmi_pf_ask_for_fault(vcpu) || kvmi_pf_walk(vcpu) ||
+	if (pf->retry)
+		return true;
+	if (kvmi_pf_is_lifted(vcpu)) {
+		kvmi_pf_keep(vcpu);
+		return true;
+	}
+	return kvmi_pf_ask_for_fault(vcpu) || kvmi_pf_walk(vcpu) ||
 	       kvmi_pf_step(vcpu);
 }
 

@@ -29,6 +29,8 @@ INSN(TWO_STORES, "movq %%rax, (%%rsi)\n\tmovq %%rax, 8(%%rsi)") \
 INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
 INSN(XCHG_CROSS, "xchgl %%eax, (%%rsi)\n\tmovl %%eax, %%eax") \
 INSN(CMPXCHG,	"mov $5, %%eax\n\tlock cmpxchgq %%rsi, (%%rsi)") \
+INSN(CMPXCHG16B, "xor %%eax, %%eax\n\txor %%edx, %%edx\n\tmov $7, %%ebx\n\txor %%ecx, %%ecx\n\t" \
+		"lock cmpxchg16b (%%rsi)")		\
 INSN(MOVSQ,	"movsq")				\
 INSN(MOVSQ_BACK, "movsq")				\
 INSN(REP_STOSB,	"rep stosb")				\
@@ -66,7 +68,7 @@ static noinline __attribute__((noclone)) void guest_execute(struct kvmi_guest *g
 			     ".globl insn_" #name "_end\n\t"			\
 			     "insn_" #name "_end: nop"				\
 			     : "+a"(rax), "+S"(si), "+D"(di), "+c"(cx)		\
-			     : : "xmm0", "memory", "cc");			\
+			     : : "rbx", "rdx", "xmm0", "memory", "cc");			\
 		break;
 	INSNS(INSN_EXECUTE)
 	}

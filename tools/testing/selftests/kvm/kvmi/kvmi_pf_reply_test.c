@@ -77,6 +77,25 @@ KVMI_TEST(kvmi_pf_reply, retry_begins_anew, guest_insns)
 	TEST_ASSERT_EQ(word(&a, 8), 1);
 }
 
+/* KVM's emulator reads, and finds only then that it lacks this form of the instruction. */
+KVMI_TEST(kvmi_pf_reply, lifted_before_the_fault_is_reported, guest_insns)
+{
+	struct area a = add_area(t, NR_PAGES);
+	struct kvmi_event_msg ev;
+
+	REQUIRE_PAGE_ACCESS(t);
+	if (!(pf_features(t) & KVMI_PAGE_ACCESS_NONE))
+		SKIP_CASE("this processor cannot take away the right to read");
+	start_restricted(t, &a, 0);
+	begin_insn(t, CMPXCHG16B, a.gva + 16, 0);
+	expect_pf(t, 0, ACCESS_R, a.gva + 16, a.gpa + 16, &ev);
+	KVMI_ASSERT_OK(set_access(t, a.gpa, ACCESS_RWX));
+	kvmi_continue(&t->tool, &ev);
+	KVMI_WAIT((kvmi_expect_no_event(&t->tool, 0), t->guest[0]->done == t->guest[0]->go),
+		  "the guest does not finish its step");
+	TEST_ASSERT_EQ(word(&a, 16), 7);
+}
+
 /* The tool goes past the instruction, and sets what it would have read. */
 KVMI_TEST(kvmi_pf_reply, retry_behind_the_instruction, guest_insns)
 {
