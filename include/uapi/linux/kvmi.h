@@ -80,6 +80,7 @@
  * @KVMI_VCPU_INJECT_EXCEPTION: raise an exception in the guest
  * @KVMI_VM_GET_PAGE_ACCESS: what the guest may do with pages
  * @KVMI_VM_SET_PAGE_ACCESS: restrict what the guest may do with pages
+ * @KVMI_VM_GET_MAP_TOKEN: a token for which the VM's memory can be mapped
  * @KVMI_VCPU_GET_MTRR_TYPE: memory type that the guest's MTRRs give an address
  * @KVMI_VM_CONTROL_CMD_RESPONSE: switch command replies off and on
  * @KVMI_VM_GET_MAX_GFN: end of guest memory
@@ -114,6 +115,7 @@ enum kvmi_message_id {
 	KVMI_VCPU_INJECT_EXCEPTION	= 19,
 	KVMI_VM_GET_PAGE_ACCESS		= 20,
 	KVMI_VM_SET_PAGE_ACCESS		= 21,
+	KVMI_VM_GET_MAP_TOKEN		= 22,
 	KVMI_VCPU_GET_MTRR_TYPE		= 23,
 	KVMI_VM_CONTROL_CMD_RESPONSE	= 27,
 	KVMI_VM_GET_MAX_GFN		= 29,
@@ -451,6 +453,39 @@ struct kvmi_vm_write_physical {
 	__u64 gpa;
 	__u64 size;
 	__u8 data[];
+};
+
+/**
+ * struct kvmi_map_mem_token - the right to map memory of a VM
+ * @token: 256 random bits
+ *
+ * Whoever has it can use it, once, within KVMI_MAP_TOKEN_SECONDS and as long as the
+ * session lasts in which it was made.
+ */
+struct kvmi_map_mem_token {
+	__u64 token[4];
+};
+
+/* For how long a token can be used. */
+#define KVMI_MAP_TOKEN_SECONDS	3
+
+/* How many tokens of a VM that can be used there are at most. */
+#define KVMI_MAX_MAP_TOKENS	8
+
+/**
+ * struct kvmi_vm_get_map_token_reply - reply to KVMI_VM_GET_MAP_TOKEN
+ * @token: the token
+ *
+ * It is for one page that another VM maps (see linux/kvmmem.h) or for one file that
+ * shows the VM's memory on the host (KVMI_MEM_OPEN). What is mapped that way can be
+ * written if the VMM allows KVMI_VM_WRITE_PHYSICAL, and is taken away when the session
+ * ends.
+ *
+ * Errors: -KVM_EPERM if the VMM does not allow KVMI_VM_READ_PHYSICAL, -KVM_EAGAIN if
+ * KVMI_MAX_MAP_TOKENS tokens wait to be used.
+ */
+struct kvmi_vm_get_map_token_reply {
+	struct kvmi_map_mem_token token;
 };
 
 /**
@@ -805,6 +840,52 @@ struct kvm_introspection_feature {
 	__s32 id;
 };
 
+/* What is shown by the file can be written, too. */
+#define KVMI_MEM_WRITABLE	(1 << 0)
+
+/**
+ * struct kvm_introspection_memory - KVM_INTROSPECTION_MEMORY
+ * @flags: 0 or KVMI_MEM_WRITABLE
+ * @padding: 0
+ *
+ * Returns a file that shows the memory of a hooked VM. What mmap() maps of it, with
+ * MAP_SHARED and the guest physical address as offset, is the guest's memory itself.
+ * Where the guest has no memory that the VMM could read (or write), or the VMM's
+ * mapping is none of memory, an access raises SIGBUS. So does every access once the
+ * session has ended in which the file was made; the next one needs a new file. A child
+ * process does not inherit the mapping.
+ *
+ * Errors: EPERM if kvm.introspection is off, EFAULT for a bad pointer or a VM that is
+ * not hooked, EINVAL for @flags or @padding, EACCES if the VMM does not allow
+ * KVMI_VM_READ_PHYSICAL or, with KVMI_MEM_WRITABLE, KVMI_VM_WRITE_PHYSICAL, EOPNOTSUPP
+ * with KVMI_MEM_WRITABLE if the VM has a dirty ring, EMFILE, ENOMEM. mmap() fails with
+ * EINVAL without MAP_SHARED or beyond the last possible guest frame, with EACCES for
+ * PROT_WRITE without KVMI_MEM_WRITABLE and with EPERM for PROT_EXEC.
+ */
+struct kvm_introspection_memory {
+	__u32 flags;
+	__u32 padding;
+};
+
+/**
+ * struct kvmi_mem_open - KVMI_MEM_OPEN
+ * @token: from KVMI_VM_GET_MAP_TOKEN; used up even if the call fails later
+ * @flags: 0 or KVMI_MEM_WRITABLE
+ * @padding: 0
+ *
+ * The same file for a tool that does not have the VM's, but only the socket. An ioctl of
+ * /dev/kvmi-mem, which exists as long as VMs do that were ever hooked.
+ *
+ * Errors: ENOENT if there is no such token, and those above but for EPERM.
+ */
+struct kvmi_mem_open {
+	struct kvmi_map_mem_token token;
+	__u32 flags;
+	__u32 padding;
+};
+
+#define KVMI_MEM_OPEN		_IOW('i', 0x10, struct kvmi_mem_open)
+
 /*
  * ioctls of a VM. Besides the VMM, a process that holds the VM's file and has
  * CAP_SYS_PTRACE may issue them.
@@ -813,6 +894,7 @@ struct kvm_introspection_feature {
  * hooked. KVM_INTROSPECTION_PREUNHOOK sends KVMI_VM_EVENT_UNHOOK; EFAULT if the
  * VM is not hooked, ENOENT if the tool is gone or did not enable the event.
  */
+#define KVM_INTROSPECTION_MEMORY	_IOW(KVMIO, 0xf8, struct kvm_introspection_memory)
 #define KVM_INTROSPECTION_UNHOOK	_IO(KVMIO, 0xfb)
 #define KVM_INTROSPECTION_EVENT		_IOW(KVMIO, 0xfc, struct kvm_introspection_feature)
 #define KVM_INTROSPECTION_COMMAND	_IOW(KVMIO, 0xfd, struct kvm_introspection_feature)
