@@ -35,6 +35,15 @@ static inline bool kvmi_active(const struct kvm_vcpu *vcpu)
 	       READ_ONCE(vcpu->introspection);
 }
 
+/*
+ * True if @kvm was ever hooked, or has mapped memory of a VM that was. The state behind
+ * kvm->introspection lives as long as the VM.
+ */
+static inline bool kvmi_vm_active(const struct kvm *kvm)
+{
+	return static_branch_unlikely(&kvmi_key) && READ_ONCE(kvm->introspection);
+}
+
 int __kvmi_pre_run(struct kvm_vcpu *vcpu);
 
 /*
@@ -64,6 +73,29 @@ int kvmi_vcpu_create(struct kvm_vcpu *vcpu);
 /* Accepts a vCPU for which kvmi_vcpu_create() was not called. */
 void kvmi_vcpu_destroy(struct kvm_vcpu *vcpu);
 
+void __kvmi_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);
+
+/*
+ * Called when @slot can be found no more and before it goes away or gets another place,
+ * under kvm->slots_lock.
+ */
+static inline void kvmi_flush_memslot(struct kvm *kvm,
+				      struct kvm_memory_slot *slot)
+{
+	if (kvmi_vm_active(kvm))
+		__kvmi_flush_memslot(kvm, slot);
+}
+
+void __kvmi_sync_dirty_log(struct kvm *kvm, struct kvm_memory_slot *slot);
+
+/* Called before the dirty log of @slot is read, under kvm->slots_lock. */
+static inline void kvmi_sync_dirty_log(struct kvm *kvm,
+				       struct kvm_memory_slot *slot)
+{
+	if (kvmi_vm_active(kvm))
+		__kvmi_sync_dirty_log(kvm, slot);
+}
+
 /* Called first of all in the destruction of a VM. Ends the receiving thread. */
 void kvmi_vm_destroy(struct kvm *kvm);
 
@@ -78,6 +110,10 @@ static inline long kvmi_vm_ioctl(struct kvm *kvm, unsigned int ioctl,
 static inline int kvmi_vcpu_create(struct kvm_vcpu *vcpu) { return 0; }
 static inline void kvmi_vcpu_destroy(struct kvm_vcpu *vcpu) { }
 static inline void kvmi_vm_destroy(struct kvm *kvm) { }
+static inline void kvmi_flush_memslot(struct kvm *kvm,
+				      struct kvm_memory_slot *slot) { }
+static inline void kvmi_sync_dirty_log(struct kvm *kvm,
+				       struct kvm_memory_slot *slot) { }
 
 #endif /* CONFIG_KVM_INTROSPECTION */
 

@@ -6,6 +6,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/util_macros.h>
+#include <uapi/linux/kvmmem.h>
 
 struct kvm_mmu_page;
 struct kvm_page_fault;
@@ -65,19 +66,21 @@ int svm_kvmi_handle_exit(struct kvm_vcpu *vcpu);
 
 unsigned int __kvmi_spte_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 				const struct kvm_memory_slot *slot, gfn_t gfn,
-				unsigned int pte_access);
+				unsigned int pte_access, bool prefetch);
 
 /*
- * What an SPTE for @gfn in @sp may grant of @pte_access, ACC_EXEC_MASK and so on.
- * Called under mmu_lock.
+ * What an SPTE for @gfn in @sp may grant of @pte_access, ACC_EXEC_MASK and so on. With
+ * @prefetch it is not made for a fault that went through kvmi_faultin_pfn(). Called
+ * under mmu_lock.
  */
 static inline unsigned int kvmi_spte_access(struct kvm_vcpu *vcpu,
 					    struct kvm_mmu_page *sp,
 					    const struct kvm_memory_slot *slot,
-					    gfn_t gfn, unsigned int pte_access)
+					    gfn_t gfn, unsigned int pte_access,
+					    bool prefetch)
 {
-	if (kvmi_active(vcpu))
-		return __kvmi_spte_access(vcpu, sp, slot, gfn, pte_access);
+	if (kvmi_vm_active(vcpu->kvm))
+		return __kvmi_spte_access(vcpu, sp, slot, gfn, pte_access, prefetch);
 	return pte_access;
 }
 
@@ -103,7 +106,7 @@ int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level);
 static inline int kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn,
 					 int max_level)
 {
-	if (static_branch_unlikely(&kvmi_key) && READ_ONCE(kvm->introspection))
+	if (kvmi_vm_active(kvm))
 		return __kvmi_max_mapping_level(kvm, gfn, max_level);
 	return max_level;
 }
@@ -121,6 +124,28 @@ static inline int kvmi_page_fault(struct kvm_vcpu *vcpu,
 	return kvmi_active(vcpu) ? __kvmi_page_fault(vcpu, fault) : 0;
 }
 
+int __kvmi_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/*
+ * Called where KVM gets a page of the VMM for @fault, with kvm->srcu held. May sleep.
+ * Returns KVMI_PASS, or RET_PF_CONTINUE with what KVM would have found.
+ */
+static inline int kvmi_faultin_pfn(struct kvm_vcpu *vcpu,
+				   struct kvm_page_fault *fault)
+{
+	if (kvmi_vm_active(vcpu->kvm))
+		return __kvmi_faultin_pfn(vcpu, fault);
+	return KVMI_PASS;
+}
+
+/*
+ * The guest calls KVM_HC_MEM_MAP or KVM_HC_MEM_UNMAP at privilege level 0, with
+ * kvm->srcu held. May sleep. Returns what the guest gets.
+ */
+unsigned long kvmi_mem_hypercall(struct kvm_vcpu *vcpu, unsigned long nr,
+				 unsigned long a0, unsigned long a1,
+				 unsigned long a2);
+
 bool __kvmi_emulation_failed(struct kvm_vcpu *vcpu);
 
 /* True if there is another way to execute what KVM could not emulate. */
@@ -134,7 +159,8 @@ static inline bool kvmi_emulation_failed(struct kvm_vcpu *vcpu)
 static inline unsigned int kvmi_spte_access(struct kvm_vcpu *vcpu,
 					    struct kvm_mmu_page *sp,
 					    const struct kvm_memory_slot *slot,
-					    gfn_t gfn, unsigned int pte_access)
+					    gfn_t gfn, unsigned int pte_access,
+					    bool prefetch)
 {
 	return pte_access;
 }
@@ -159,6 +185,19 @@ static inline int kvmi_page_fault(struct kvm_vcpu *vcpu,
 				  struct kvm_page_fault *fault)
 {
 	return 0;
+}
+
+static inline int kvmi_faultin_pfn(struct kvm_vcpu *vcpu,
+				   struct kvm_page_fault *fault)
+{
+	return KVMI_PASS;
+}
+
+static inline unsigned long kvmi_mem_hypercall(struct kvm_vcpu *vcpu,
+					       unsigned long nr, unsigned long a0,
+					       unsigned long a1, unsigned long a2)
+{
+	return -KVM_ENOSYS;
 }
 
 static inline bool kvmi_emulation_failed(struct kvm_vcpu *vcpu)

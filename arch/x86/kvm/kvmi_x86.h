@@ -68,7 +68,6 @@ void kvmi_emulate_memory_init(struct x86_emulate_ops *ops);
 
 /* kvmi/page_access.c */
 u8 kvmi_page_access_features(void);
-bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot);
 
 /* kvmi/page_fault.c */
 int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access);

@@ -159,6 +159,12 @@ static const struct kvmi_command kvmi_commands[KVMI_NUM_MESSAGES] = {
 		.req_size = sizeof(struct kvmi_vm_set_page_access),
 		.req_pad = PAD(kvmi_vm_set_page_access, padding),
 	},
+	[KVMI_VM_GET_MAP_TOKEN] = {
+		.name = "VM_GET_MAP_TOKEN",
+		.handler = kvmi_cmd_vm_get_map_token,
+		.scope = KVMI_SCOPE_VM,
+		.rpl_size = sizeof(struct kvmi_vm_get_map_token_reply),
+	},
 	[KVMI_VCPU_GET_MTRR_TYPE] = {
 		.name = "VCPU_GET_MTRR_TYPE",
 		.handler = kvmi_cmd_vcpu_get_mtrr_type,

@@ -16,6 +16,7 @@ static bool kvmi_is_ioctl(unsigned int ioctl)
 	case KVM_INTROSPECTION_PREUNHOOK:
 	case KVM_INTROSPECTION_COMMAND:
 	case KVM_INTROSPECTION_EVENT:
+	case KVM_INTROSPECTION_MEMORY:
 		return true;
 	default:
 		return false;
@@ -72,6 +73,30 @@ static int kvmi_ioctl_preunhook(struct kvm_introspection *kvmi)
 	return r;
 }
 
+static int kvmi_ioctl_memory(struct kvm_introspection *kvmi, void __user *argp)
+{
+	struct kvm_introspection_memory memory;
+	struct kvmi_mem *mem;
+	bool writable;
+	int r;
+
+	if (!kvmi || copy_from_user(&memory, argp, sizeof(memory)))
+		return -EFAULT;
+	if (memory.flags & ~KVMI_MEM_WRITABLE || memory.padding)
+		return -EINVAL;
+
+	writable = memory.flags & KVMI_MEM_WRITABLE;
+	if (!kvmi_mem_is_allowed(kvmi, writable))
+		return -EACCES;
+
+	mem = kvmi_mem_get(kvmi);
+	if (IS_ERR(mem))
+		return PTR_ERR(mem) == -ENOTCONN ? -EFAULT : PTR_ERR(mem);
+	r = kvmi_mem_open_fd(mem, writable);
+	kvmi_mem_put(mem);
+	return r;
+}
+
 long kvmi_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 {
 	/* Pairs with the release in kvmi_get_or_alloc(). */
@@ -92,6 +117,8 @@ long kvmi_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 		return kvmi_ioctl_feature(kvmi, argp, kvmi_policy_command);
 	case KVM_INTROSPECTION_EVENT:
 		return kvmi_ioctl_feature(kvmi, argp, kvmi_policy_event);
+	case KVM_INTROSPECTION_MEMORY:
+		return kvmi_ioctl_memory(kvmi, argp);
 	default:
 		kvmi_unhook(kvm);
 		return 0;

@@ -23,6 +23,7 @@ int kvmi_cmd_vm_write_physical(struct kvmi_call *call);
 int kvmi_cmd_vcpu_inject_exception(struct kvmi_call *call);
 int kvmi_cmd_vm_get_page_access(struct kvmi_call *call);
 int kvmi_cmd_vm_set_page_access(struct kvmi_call *call);
+int kvmi_cmd_vm_get_map_token(struct kvmi_call *call);
 int kvmi_cmd_vcpu_get_mtrr_type(struct kvmi_call *call);
 int kvmi_cmd_vm_control_cmd_response(struct kvmi_call *call);
 int kvmi_cmd_vm_get_max_gfn(struct kvmi_call *call);

@@ -40,6 +40,7 @@
 #include <asm/kvmi_host.h>
 
 #include "kvmi_event.h"
+#include "kvmi_mem.h"
 
 #define kvmi_warn(kvmi, fmt, ...) \
 	pr_warn_ratelimited("kvm: introspection of %pU: " fmt, \
@@ -73,9 +74,12 @@ enum kvmi_answer {
  * struct kvm_introspection - a VM that was ever hooked
  * @kvm: The VM. Constant.
  * @mutex: Serializes the ioctls.
+ * @counted: It counts in kvmi_key: it was hooked. Protected by @mutex.
  * @hooked: Between HOOK and UNHOOK. Protected by @mutex.
  * @receiver: The receiving thread, valid while @hooked. Protected by @mutex.
  * @uuid: Name of the VM in messages. Written by HOOK before the receiver runs.
+ * @proc: Its file in /proc, or NULL. Protected by @mutex.
+ * @proc_node: In the list of those that have one.
  * @sock_lock: Protects @sock and @epoch.
  * @sock: Connection to the tool, NULL outside a session. Read without the lock
  *	  to learn whether there is a session.
@@ -89,6 +93,11 @@ enum kvmi_answer {
  *	       the receiver runs and then by the receiver, read at any time.
  * @page_access: Guest frames that are restricted, with what remains. Written by the
  *		 receiver, read at any time under RCU. Takes its own lock, innermost.
+ * @guest_maps: Frames that show pages of other VMs, as &struct kvmi_guest_map. Changed by
+ *		the VM's vCPUs and when one of the VMs' slots or sessions end.
+ * @mem_lock: Protects @mem.
+ * @mem: The VM's memory as others map it, from the first of them on until the session
+ *	 ends.
  * @views: Step views in use, a bit each. Changed by vCPUs at any time.
  * @reader: The vCPU that @sock wakes, NULL if it wakes the receiver. A vCPU puts
  *	    itself in place of NULL and takes itself away again; HOOK takes away one
@@ -113,9 +122,14 @@ struct kvm_introspection {
 
 	/* Of the ioctls */
 	struct mutex mutex;
+	bool counted;
 	bool hooked;
 	struct task_struct *receiver;
 	uuid_t uuid;
+#ifdef CONFIG_KVM_INTROSPECTION_PROC
+	struct proc_dir_entry *proc;
+	struct list_head proc_node;
+#endif
 
 	/* Of the connection */
 	spinlock_t sock_lock;
@@ -131,6 +145,9 @@ struct kvm_introspection {
 	DECLARE_BITMAP(allowed_events, KVMI_NUM_EVENTS);
 	DECLARE_BITMAP(vm_events, KVMI_NUM_EVENTS);
 	struct maple_tree page_access;
+	struct xarray guest_maps;
+	struct mutex mem_lock;
+	struct kvmi_mem *mem;
 	unsigned long views;
 
 	/* Of who reads */
@@ -284,6 +301,7 @@ struct kvmi_event_desc {
 int kvmi_hook(struct kvm *kvm, const struct kvm_introspection_hook *hook);
 void kvmi_unhook(struct kvm *kvm);
 bool kvmi_vm_supported(struct kvm *kvm);
+struct kvm_introspection *kvmi_get_or_alloc(struct kvm *kvm);
 
 /* policy.c */
 void kvmi_policy_reset(struct kvm_introspection *kvmi);
@@ -350,6 +368,12 @@ void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu);
 void kvmi_arch_guest_was_stopped(struct kvm_vcpu *vcpu);
+
+/* KVM has memory of its own in the guest's address space. */
+static inline bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot)
+{
+	return slot && slot->id < KVM_USER_MEM_SLOTS;
+}
 
 /* vm_info.c */
 struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn);

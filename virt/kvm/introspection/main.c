@@ -40,7 +40,9 @@ static void kvmi_free(struct kvm_introspection *kvmi)
 	if (!kvmi)
 		return;
 
+	xa_destroy(&kvmi->guest_maps);
 	kvmi_page_access_destroy(kvmi);
+	mutex_destroy(&kvmi->mem_lock);
 	mutex_destroy(&kvmi->rx_mutex);
 	mutex_destroy(&kvmi->send_mutex);
 	mutex_destroy(&kvmi->mutex);
@@ -65,6 +67,8 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 	rcuwait_init(&kvmi->rx_wait);
 	spin_lock_init(&kvmi->sock_lock);
 	kvmi_page_access_init(kvmi);
+	xa_init(&kvmi->guest_maps);
+	mutex_init(&kvmi->mem_lock);
 	kvmi->rx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
 	kvmi->req = kmalloc(KVMI_MAX_REQ, GFP_KERNEL_ACCOUNT);
 	kvmi->tx = kmalloc(KVMI_MAX_MSG, GFP_KERNEL_ACCOUNT);
@@ -75,8 +79,11 @@ static struct kvm_introspection *kvmi_alloc(struct kvm *kvm)
 	return kvmi;
 }
 
-/* Return the VM's introspection state, made if need be, or NULL. */
-static struct kvm_introspection *kvmi_get_or_alloc(struct kvm *kvm)
+/*
+ * Return the VM's introspection state, made if need be, or NULL. Without a lock, for vCPUs
+ * come here that map memory of another VM.
+ */
+struct kvm_introspection *kvmi_get_or_alloc(struct kvm *kvm)
 {
 	struct kvm_introspection *kvmi, *new;
 
@@ -89,22 +96,13 @@ static struct kvm_introspection *kvmi_get_or_alloc(struct kvm *kvm)
 	if (!new)
 		return NULL;
 
-	static_branch_inc(&kvmi_key);
+	/* Pairs with the acquire above, in kvmi_vm_ioctl() and kvmi_mem_find(). */
+	kvmi = cmpxchg_release(&kvm->introspection, NULL, new);
+	if (!kvmi)
+		return new;
 
-	mutex_lock(&kvm->lock);
-	kvmi = kvm->introspection;
-	if (!kvmi) {
-		/* Pairs with the acquire above and in kvmi_vm_ioctl(). */
-		smp_store_release(&kvm->introspection, new);
-	}
-	mutex_unlock(&kvm->lock);
-
-	if (kvmi) {
-		static_branch_dec(&kvmi_key);
-		kvmi_free(new);
-		return kvmi;
-	}
-	return new;
+	kvmi_free(new);
+	return kvmi;
 }
 
 static int kvmi_alloc_vcpus(struct kvm *kvm)
@@ -113,7 +111,10 @@ static int kvmi_alloc_vcpus(struct kvm *kvm)
 	unsigned long i;
 	int r = 0;
 
-	/* Later vCPUs are taken care of by kvmi_vcpu_create(). */
+	/*
+	 * A vCPU is made under kvm->lock: it sees kvm->introspection, and
+	 * kvmi_vcpu_create() takes care of it, or is seen here.
+	 */
 	mutex_lock(&kvm->lock);
 	kvm_for_each_vcpu(i, vcpu, kvm) {
 		r = kvmi_vcpu_alloc(vcpu);
@@ -161,7 +162,26 @@ static int kvmi_begin_session(struct kvm_introspection *kvmi,
 	spin_unlock(&kvmi->sock_lock);
 	mutex_unlock(&kvmi->send_mutex);
 
+	kvmi_proc_add(kvmi);
 	wake_up_process(receiver);
+	return 0;
+}
+
+/* The VM is hooked for the first time. */
+static int kvmi_count(struct kvm_introspection *kvmi)
+{
+	int r;
+
+	lockdep_assert_held(&kvmi->mutex);
+
+	if (kvmi->counted)
+		return 0;
+
+	r = kvmi_mem_device_get();
+	if (r)
+		return r;
+	static_branch_inc(&kvmi_key);
+	kvmi->counted = true;
 	return 0;
 }
 
@@ -195,6 +215,9 @@ int kvmi_hook(struct kvm *kvm, const struct kvm_introspection_hook *hook)
 	r = kvmi_alloc_vcpus(kvm);
 	if (r)
 		goto out_unlock;
+	r = kvmi_count(kvmi);
+	if (r)
+		goto out_unlock;
 
 	import_uuid(&kvmi->uuid, hook->uuid);
 	r = kvmi_begin_session(kvmi, sock);
@@ -219,6 +242,7 @@ static void kvmi_end_session(struct kvm_introspection *kvmi)
 	 * vCPUs take back their intercepts by themselves, before they enter the
 	 * guest again.
 	 */
+	kvmi_proc_remove(kvmi);
 	kvmi_socket_shutdown(kvmi, kvmi->epoch);
 	kthread_stop(kvmi->receiver);
 	/* A thread that is stopped before it ran does not run at all. */
@@ -249,7 +273,11 @@ void kvmi_vm_destroy(struct kvm *kvm)
 		return;
 
 	kvmi_unhook(kvm);
-	static_branch_dec(&kvmi_key);
+	kvmi_guest_maps_remove(kvm, 0, ULONG_MAX);
+	if (kvmi->counted) {
+		static_branch_dec(&kvmi_key);
+		kvmi_mem_device_put();
+	}
 	kvm->introspection = NULL;
 	kvmi_free(kvmi);
 }

@@ -304,6 +304,7 @@ void kvmi_release(struct kvm_introspection *kvmi)
 	mutex_unlock(&kvmi->rx_mutex);
 	sockfd_put(sock);
 
+	kvmi_mem_end(kvmi);
 	kvmi_page_access_reset(kvmi);
 
 	/* A vCPU created from here on has nothing of this session. */

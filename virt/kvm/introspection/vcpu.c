@@ -60,7 +60,8 @@ int kvmi_vcpu_alloc(struct kvm_vcpu *vcpu)
 
 int kvmi_vcpu_create(struct kvm_vcpu *vcpu)
 {
-	struct kvm_introspection *kvmi = vcpu->kvm->introspection;
+	/* Pairs with the release in kvmi_get_or_alloc(). */
+	struct kvm_introspection *kvmi = smp_load_acquire(&vcpu->kvm->introspection);
 	int r;
 
 	if (!kvmi)

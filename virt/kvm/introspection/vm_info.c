@@ -46,9 +46,7 @@ int kvmi_cmd_vm_get_info(struct kvmi_call *call)
 
 static bool kvmi_is_guest_slot(const struct kvm_memory_slot *slot)
 {
-	/* KVM has some of its own. */
-	return slot && slot->id < KVM_USER_MEM_SLOTS &&
-	       !(slot->flags & KVM_MEMSLOT_INVALID);
+	return kvmi_is_guest_memory(slot) && !(slot->flags & KVM_MEMSLOT_INVALID);
 }
 
 /* Returns the guest memory at @gfn or NULL. Under kvm->srcu, as the result. */

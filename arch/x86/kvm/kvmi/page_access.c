@@ -59,24 +59,22 @@ u8 kvmi_page_access_features(void)
 	return features;
 }
 
-/* KVM has memory of its own in the guest's address space. */
-bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot)
-{
-	return slot && slot->id < KVM_USER_MEM_SLOTS;
-}
-
 /*
  * What is left of @pte_access for @gfn in @sp. In page tables that are being made or
  * changed under mmu_lock.
  */
 unsigned int __kvmi_spte_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 				const struct kvm_memory_slot *slot, gfn_t gfn,
-				unsigned int pte_access)
+				unsigned int pte_access, bool prefetch)
 {
 	u8 access;
 
-	if (likely(!kvmi_has_restrictions(vcpu->kvm)) ||
-	    !kvmi_is_guest_memory(slot))
+	if (!kvmi_is_guest_memory(slot))
+		return pte_access;
+	/* It would be the page that another VM's is in the place of. */
+	if (prefetch && kvmi_has_guest_maps(vcpu->kvm, gfn, gfn))
+		return 0;
+	if (likely(!kvmi_has_restrictions(vcpu->kvm)))
 		return pte_access;
 
 	access = kvmi_page_access(vcpu->kvm, gfn);
@@ -92,7 +90,14 @@ unsigned int __kvmi_spte_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 	return pte_access;
 }
 
-/* A large page must not cover a restricted frame. Under mmu_lock. */
+/* Whether one of the frames needs a translation of its own. */
+static bool kvmi_are_special(struct kvm *kvm, gfn_t first, gfn_t last)
+{
+	return kvmi_is_restricted(kvm, first, last) ||
+	       kvmi_has_guest_maps(kvm, first, last);
+}
+
+/* A large page must not cover a frame that is. Under mmu_lock. */
 int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level)
 {
 	gfn_t first, nr;
@@ -100,7 +105,7 @@ int __kvmi_max_mapping_level(struct kvm *kvm, gfn_t gfn, int max_level)
 	for (; max_level > PG_LEVEL_4K; max_level--) {
 		nr = KVM_PAGES_PER_HPAGE(max_level);
 		first = gfn & ~(nr - 1);
-		if (!kvmi_is_restricted(kvm, first, first + nr - 1))
+		if (!kvmi_are_special(kvm, first, first + nr - 1))
 			break;
 	}
 	return max_level;
@@ -122,9 +127,9 @@ static void kvmi_widen(struct kvm *kvm, gfn_t *first, gfn_t *last)
 {
 	gfn_t mask = KVM_PAGES_PER_HPAGE(PG_LEVEL_2M) - 1;
 
-	if (!kvmi_is_restricted(kvm, *first & ~mask, *first | mask))
+	if (!kvmi_are_special(kvm, *first & ~mask, *first | mask))
 		*first &= ~mask;
-	if (!kvmi_is_restricted(kvm, *last & ~mask, *last | mask))
+	if (!kvmi_are_special(kvm, *last & ~mask, *last | mask))
 		*last |= mask;
 }
 
