@@ -63,7 +63,7 @@ static inline __u8 *mem_add_slot(struct kvm_vm *vm, __u64 pages, __u32 flags)
 }
 
 /* SIGBUS while memory is touched. */
-static sigjmp_buf mem_fault;
+static __thread sigjmp_buf mem_fault;
 
 static inline void mem_on_sigbus(int sig)
 {
@@ -73,16 +73,15 @@ static inline void mem_on_sigbus(int sig)
 /* Reads, or writes @write if that is not negative. Returns what was read, -1 for SIGBUS. */
 static inline int mem_touch(volatile __u8 *p, int write)
 {
-	struct sigaction sa = { .sa_handler = mem_on_sigbus }, old;
+	struct sigaction sa = { .sa_handler = mem_on_sigbus };
 	int r = -1;
 
-	sigaction(SIGBUS, &sa, &old);
+	sigaction(SIGBUS, &sa, NULL);
 	if (!sigsetjmp(mem_fault, 1)) {
 		if (write >= 0)
 			*p = write;
 		r = *p;
 	}
-	sigaction(SIGBUS, &old, NULL);
 	return r;
 }
 
