@@ -11,6 +11,7 @@
  * --only-empty: empty_exit alone, for a kernel without introspection.
  */
 #include "kvmi_bench_figures.h"
+#include "kvmi_bench_mem.h"
 #include "kvmi_bench_pages.h"
 
 #define SAMPLES		101
@@ -229,6 +230,7 @@ int main(int argc, char *argv[])
 	bench_events(&t, empty);
 	restart(&t, guest_halt);
 	commands(&t);
+	bench_mem(&t);
 	kvmi_test_teardown(&t);
 	return 0;
 }
