@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* One command at a time: send it, find its reply among the events. */
+/* Commands: send them, find their replies among the events. */
 #include <string.h>
 
 #include "internal.h"
@@ -131,20 +131,26 @@ static size_t build(struct kvmintro *k, const struct command *c, uint8_t *msg)
 	return at;
 }
 
-/* Callers keep the parts small enough for one message. */
-int kvmintro__command(struct kvmintro *k, const struct command *c)
+static int may_send(struct kvmintro *k, const struct command *c)
 {
-	uint8_t msg[KVMINTRO_MSG_MAX];
-	size_t size;
-	int r;
-
 	if (k->fd < 0)
 		return kvmintro__fail(k, -ENOTCONN, "there is no connection");
 	if ((k->batching || k->quiet) && (c->query || c->reply_size))
 		return kvmintro__fail(k, -EBUSY,
 				      "%s has reply data and cannot be used while replies are off",
 				      kvmintro_command_name(c->id));
+	return 0;
+}
 
+/* Callers keep the parts small enough for one message. */
+int kvmintro__command(struct kvmintro *k, const struct command *c)
+{
+	uint8_t msg[KVMINTRO_MSG_MAX];
+	size_t size;
+	int r = may_send(k, c);
+
+	if (r < 0)
+		return r;
 	size = build(k, c, msg);
 	if (k->batching)
 		return kvmintro__batch_add(k, msg, size);
@@ -152,4 +158,36 @@ int kvmintro__command(struct kvmintro *k, const struct command *c)
 	if (r < 0 || k->quiet)
 		return r;
 	return kvmintro__await(k, c);
+}
+
+/*
+ * Send @count commands of the VM, KVMINTRO_MANY at most, before the first of their
+ * replies is waited for. Each has reply data, and together they are small enough for
+ * one message. The receiving thread of the kernel answers them in order. @results
+ * receives what each would have returned alone. Returns an error if a reply did not
+ * come; then no later one is waited for either.
+ */
+int kvmintro__many(struct kvmintro *k, const struct command *c, size_t count,
+		   int *results)
+{
+	const uint32_t before = k->seq;
+	uint8_t msg[KVMINTRO_MSG_MAX];
+	size_t size = 0, i;
+	int r = may_send(k, c);
+
+	for (i = 0; !r && i < count; i++)
+		size += build(k, &c[i], msg + size);
+	if (!r)
+		r = kvmintro__send(k, msg, size);
+	for (i = 0; !r && i < count; i++) {
+		k->seq = before + 1 + i;
+		results[i] = kvmintro__await(k, &c[i]);
+		if (k->fd < 0 || results[i] == -ETIMEDOUT || results[i] == -ECANCELED) {
+			r = results[i];
+			k->stale += count - i - 1;
+		}
+	}
+	if (!r || k->fd >= 0)
+		k->seq = before + count;
+	return r;
 }

@@ -6,7 +6,7 @@
  * io.c moves whole messages, command.c pairs commands with replies, event.c
  * keeps the queue of events. session.c, handshake.c and attach.c make
  * connections; vm.c, vcpu.c, state.c, registers.c, memory.c and page_access.c are the
- * commands.
+ * commands. What maps memory is in mapping.h.
  */
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 
 #define KVMINTRO_MSG_MAX (sizeof(struct kvmi_msg_hdr) + KVMI_MAX_MSG_SIZE)
 #define KVMINTRO_EVENTS_MAX 16384
+#define KVMINTRO_MANY 64
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
@@ -31,6 +32,8 @@ struct kvmintro {
 	int vmm_fd;
 	int cancel_fd;
 	int timeout;
+	/* Grows with the end of each connection. */
+	unsigned int connection;
 
 	/*
 	 * Number of the last command and whether its reply is waited for; replies
@@ -101,6 +104,8 @@ int kvmintro__break(struct kvmintro *k, int err, const char *fmt, ...)
 
 /* command.c */
 int kvmintro__command(struct kvmintro *k, const struct command *c);
+int kvmintro__many(struct kvmintro *k, const struct command *c, size_t count,
+		   int *results);
 int kvmintro__await(struct kvmintro *k, const struct command *c);
 int kvmintro__sort(struct kvmintro *k);
 
@@ -115,6 +120,9 @@ int kvmintro__sort(struct kvmintro *k);
 #define REPLY(object) REPLY_FROM(object, sizeof(object))
 #define REPLY_FROM(object, min) \
 	.reply = &(object), .reply_size = sizeof(object), .reply_min = (min)
+
+/* memory.c: -ENOENT */
+int kvmintro__no_memory(struct kvmintro *k, uint64_t gpa);
 
 /* batch.c */
 int kvmintro__batch_add(struct kvmintro *k, const void *data, size_t size);

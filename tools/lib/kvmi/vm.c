@@ -67,6 +67,16 @@ int kvmintro_query_physical(struct kvmintro *k, uint64_t gfn,
 	return 0;
 }
 
+int kvmintro_get_map_token(struct kvmintro *k, struct kvmi_map_mem_token *token)
+{
+	struct kvmi_vm_get_map_token_reply reply;
+	int r = COMMAND(k, KVMI_VM_GET_MAP_TOKEN, REPLY(reply));
+
+	if (!r)
+		*token = reply.token;
+	return r;
+}
+
 int kvmintro_control_vm_event(struct kvmintro *k, uint16_t event, bool enable)
 {
 	const struct kvmi_vm_control_events body = {

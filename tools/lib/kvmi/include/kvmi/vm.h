@@ -52,6 +52,37 @@ int kvmintro_query_physical(struct kvmintro *k, uint64_t gfn,
 			    uint64_t *first_gfn, uint64_t *pages);
 
 /**
+ * kvmintro_next_range - find memory in the guest's physical address space
+ * @gpa: where to begin, in bytes
+ * @first: receives the first address with memory that is not below @gpa
+ * @size: receives how many bytes of memory there are from @first on, in one slot
+ *
+ * Walks over what kvmintro_query_physical() tells up to kvmintro_get_max_gfn(), so
+ * that read-only memory above all other is not found. The kernel does not tell where
+ * a hole ends. Up to 64 MiB it is asked for each page of a hole; from there on for
+ * addresses whose distance is a 16384th of the address, rounded down to a power of 2.
+ * A slot in a hole that is smaller and not aligned to that can be missed, while a
+ * search that begins in it finds it.
+ *
+ * Return: 1 with a range; 0 if there is no more memory; or a negative errno.
+ */
+int kvmintro_next_range(struct kvmintro *k, uint64_t gpa, uint64_t *first,
+			uint64_t *size);
+
+/**
+ * kvmintro_get_map_token - a token for which memory of the VM can be mapped
+ * @token: receives it. Whoever has it can use it, once, within
+ *	   KVMI_MAP_TOKEN_SECONDS, for one page in another VM (linux/kvmmem.h) or
+ *	   one file on the host (KVMI_MEM_OPEN in linux/kvmi.h).
+ *
+ * kvmintro_memory_open() in kvmi/memory.h asks for tokens itself.
+ *
+ * Return: 0; -EAGAIN if KVMI_MAX_MAP_TOKENS wait to be used: some expire soon;
+ * -EPERM if the VMM does not allow this command or KVMI_VM_READ_PHYSICAL.
+ */
+int kvmintro_get_map_token(struct kvmintro *k, struct kvmi_map_mem_token *token);
+
+/**
  * kvmintro_control_vm_event - switch an event of the VM
  * @event: KVMI_VM_EVENT_UNHOOK, KVMI_VM_EVENT_CMD_ERROR, KVMI_VCPU_EVENT_CREATE
  */
@@ -59,9 +90,13 @@ int kvmintro_control_vm_event(struct kvmintro *k, uint16_t event, bool enable);
 
 /**
  * kvmintro_read_physical - read guest memory
- * @size: any size; the library makes one command per page of it
+ * @size: any size; the library makes one command per page of it, and has up to 64
+ *	  of them under way
  *
- * Return: 0; -ENOENT if a page has no memory, with the pages before it in @buf.
+ * kvmi/memory.h has ways that are faster.
+ *
+ * Return: 0; -ENOENT if a page has no memory, with the pages before it in @buf and
+ * what is behind them undefined.
  */
 int kvmintro_read_physical(struct kvmintro *k, uint64_t gpa, void *buf,
 			   size_t size);
