@@ -88,6 +88,7 @@ int kvmintro__disconnect(struct kvmintro *k)
 	close_fd(&k->fd);
 	close_fd(&k->vm_fd);
 	close_fd(&k->vmm_fd);
+	k->connection++;
 	return err;
 }
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The two KVMI headers in a directory of their own, beside the system's: the
+# The KVMI headers in a directory of their own, beside the system's: the
 # kernel's include/uapi as a whole is not for user space. Needs O and KVMI_ROOT,
 # the root of the kernel tree; gives UAPI_HEADERS and UAPI_CFLAGS.
 
 UAPI := $(O)/uapi
-UAPI_HEADERS := $(UAPI)/linux/kvmi.h $(UAPI)/asm/kvmi.h
+UAPI_HEADERS := $(UAPI)/linux/kvmi.h $(UAPI)/linux/kvmmem.h $(UAPI)/asm/kvmi.h
 UAPI_CFLAGS := -I$(UAPI)
 
-$(UAPI)/linux/kvmi.h: $(KVMI_ROOT)/include/uapi/linux/kvmi.h
+$(UAPI)/linux/%.h: $(KVMI_ROOT)/include/uapi/linux/%.h
 	@mkdir -p $(@D)
 	@cp $< $@
 

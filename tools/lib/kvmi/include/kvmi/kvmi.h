@@ -12,7 +12,8 @@
  *
  * * A &struct kvmintro is one connection with one VM. It is used by one thread
  *   at a time; different handles are independent of each other. The library
- *   has no global state and no threads.
+ *   has no threads, and no global state but a handler for SIGBUS while it copies
+ *   mapped memory: see kvmi/memory.h.
  * * 0 or a positive number is success. Failure is a negative errno, and
  *   kvmintro_error() then says what happened and what to do next.
  * * Addresses and sizes are in bytes unless a name says gfn or pages: frames
@@ -39,6 +40,7 @@
 
 #include <kvmi/session.h>
 #include <kvmi/vm.h>
+#include <kvmi/memory.h>
 #include <kvmi/page_access.h>
 #include <kvmi/vcpu.h>
 #include <kvmi/event.h>
