@@ -87,7 +87,8 @@ static int open_proc(struct kvmintro_memory *m)
 	int fd;
 
 	if (!m->has_uuid)
-		return kvmintro__fail(m->k, -ENODEV, "/proc/kvmi-mem-UUID: the VM's UUID is not known");
+		return kvmintro__fail(m->k, -ENODEV,
+				      "/proc/kvmi-mem-UUID: the VM's UUID is not known");
 	snprintf(path, sizeof(path),
 		 "/proc/kvmi-mem-%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X",
 		 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
@@ -139,7 +140,10 @@ static ssize_t file_copy(struct kvmintro_memory *m, uint64_t gpa, void *buf, siz
 	if (size > WINDOW_SIZE - offset)
 		size = WINDOW_SIZE - offset;
 	while (size) {
-		bad = write ? kvmintro__guard_copy(at, buf, size, at) : kvmintro__guard_copy(buf, at, size, at);
+		if (write)
+			bad = kvmintro__guard_copy(at, buf, size, at);
+		else
+			bad = kvmintro__guard_copy(buf, at, size, at);
 		if (bad == size)
 			break;
 		/* Once more, up to the page where it ended: memcpy() has no order. */

@@ -46,7 +46,8 @@ static int map_failed(struct kvmintro_memory *m, uint64_t gpa, int err)
 		return kvmintro__no_memory(m->k, gpa);
 	case EOPNOTSUPP:
 	case ENOTTY:
-		return kvmintro__fail(m->k, -err, DEVICE ": the host does not let this VM map memory");
+		return kvmintro__fail(m->k, -err,
+				      DEVICE ": the host does not let this VM map memory");
 	default:
 		return kvmintro__fail(m->k, -err, DEVICE ": %s", strerror(err));
 	}

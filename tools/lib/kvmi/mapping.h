@@ -12,7 +12,7 @@
 #define PAGE_MASK (KVMINTRO_PAGE_SIZE - 1ULL)
 
 /* What a file shows is mapped in windows: few system calls, and no need for ranges. */
-#define WINDOW_SIZE (1ULL << 30)
+#define WINDOW_SIZE 0x40000000ULL
 #define WINDOWS 8
 
 struct map_window {
@@ -80,7 +80,8 @@ struct kvmintro_memory {
 	char refusals[KVMINTRO_MEMORY_WAYS][256];
 };
 
-extern const struct map_ops kvmintro__map_vm, kvmintro__map_device, kvmintro__map_proc, kvmintro__map_guest;
+extern const struct map_ops kvmintro__map_vm, kvmintro__map_device,
+	kvmintro__map_proc, kvmintro__map_guest;
 
 /* A token; waits for one to be free. */
 int kvmintro__map_token(struct kvmintro *k, struct kvmi_map_mem_token *token);

@@ -47,8 +47,10 @@ static int query(struct kvmintro *k, const uint64_t *gfns, size_t count,
 			return results[i];
 		if (!results[i]) {
 			*slot = replies[i];
-			return gfns[i] - slot->gfn < slot->size ? 1 :
-			       kvmintro__fail(k, -EPROTO, "the kernel tells of another slot than was asked for");
+			if (gfns[i] - slot->gfn < slot->size)
+				return 1;
+			return kvmintro__fail(k, -EPROTO,
+					      "the kernel tells of another slot than was asked for");
 		}
 	}
 	return r;
@@ -63,11 +65,16 @@ int kvmintro_next_range(struct kvmintro *k, uint64_t gpa, uint64_t *first,
 	size_t n;
 	int r;
 
+	if (gpa >= KVMINTRO_PHYSICAL_END)
+		return 0;
 	r = kvmintro_get_max_gfn(k, &end);
-	if (r < 0 || gfn >= end)
+	if (r < 0)
 		return r;
 	/* Mostly there is memory: one question is enough. */
 	r = query(k, &gfn, 1, &slot);
+	/* Not every guest can have memory everywhere. */
+	if (r == -EINVAL && gfn >= end)
+		return 0;
 	while (!r && (n = choose(&gfn, end, gfns)))
 		r = query(k, gfns, n, &slot);
 	if (r <= 0)

@@ -7,7 +7,7 @@
 
 #include "host_doors.h"
 
-static const struct slot { uint64_t gpa, size; } slots[] = {
+static const struct part slots[] = {
 	{ 0, MIB }, { 2 * MIB, 2 * MIB }, { GIB - MIB, MIB }, { GIB, MIB },
 	{ 3 * GIB, PAGE },
 };
@@ -38,7 +38,7 @@ void guest_put(uint64_t gpa, const void *buf, size_t size)
 		die("pwrite");
 }
 
-static const struct slot *find_slot(uint64_t gpa)
+static const struct part *find_slot(uint64_t gpa)
 {
 	size_t i;
 
@@ -54,7 +54,7 @@ bool host_shows(uint64_t gpa)
 	return find_slot(gpa) && !(host.unmapped && gpa / PAGE == host.unmapped / PAGE);
 }
 
-size_t host_slots(uint64_t from, uint64_t size, uint64_t (*parts)[2])
+size_t host_slots(uint64_t from, uint64_t size, struct part *parts)
 {
 	uint64_t begin, end;
 	size_t i, n = 0;
@@ -66,8 +66,7 @@ size_t host_slots(uint64_t from, uint64_t size, uint64_t (*parts)[2])
 			end = from + size;
 		if (begin >= end)
 			continue;
-		parts[n][0] = begin;
-		parts[n++][1] = end - begin;
+		parts[n++] = (struct part){ begin, end - begin };
 	}
 	return n;
 }
@@ -98,10 +97,12 @@ static void give_token(const struct kvmi_msg_hdr *hdr)
 
 static void query(const struct kvmi_msg_hdr *hdr, uint64_t gfn)
 {
-	const struct slot *slot = find_slot(gfn * PAGE);
+	const struct part *slot = find_slot(gfn * PAGE);
 	struct kvmi_vm_query_physical_reply r = { 0 };
 
 	host.queries++;
+	if (gfn >> 40)
+		return reply(hdr, -KVM_EINVAL, NULL, 0);
 	if (slot) {
 		r.gfn = slot->gpa / PAGE;
 		r.size = slot->size / PAGE;
@@ -116,7 +117,7 @@ static bool reachable(uint64_t gpa)
 
 static void serve(const struct kvmi_msg_hdr *hdr, const uint8_t *body)
 {
-	const uint64_t end = GUEST_END / PAGE;
+	const uint64_t end = (host.end ? : GUEST_END) / PAGE;
 	uint8_t page[PAGE];
 	uint64_t at[2];
 

@@ -12,8 +12,8 @@
 #include "peer.h"
 
 #define PAGE 4096u
-#define MIB (1ULL << 20)
-#define GIB (1ULL << 30)
+#define MIB 0x100000ULL
+#define GIB 0x40000000ULL
 
 /*
  * The guest's slots: 0 to 1 MiB, 2 to 4 MiB, 1 GiB - 1 MiB to 1 GiB + 1 MiB in two, and
@@ -25,6 +25,8 @@ struct host {
 	/* What the host has. An error is that of the door, 0 lets it work. */
 	bool has_vm, has_device, has_proc, has_guest;
 	int error;
+	/* What is said of where memory ends, unless 0. */
+	uint64_t end;
 	/* Commands are refused with this code. */
 	int refuse;
 	/* So many tokens are in use by others. */

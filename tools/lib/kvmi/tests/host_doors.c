@@ -22,15 +22,6 @@ static struct replaced {
 
 static int vm_fd = -1, device_fd = -1, guest_fd = -1, nothing = -1;
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __real_close(int fd);
-int __wrap_close(int fd);
-int __real_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...);
-void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
-
 void doors_attach(struct kvmintro *k)
 {
 	vm_fd = __real_open("/dev/null", O_RDWR);
@@ -41,7 +32,10 @@ void doors_close(void)
 {
 	if (nothing >= 0)
 		close(nothing);
-	vm_fd = device_fd = guest_fd = nothing = -1;
+	vm_fd = -1;
+	device_fd = -1;
+	guest_fd = -1;
+	nothing = -1;
 	memset(replaced, 0, sizeof(replaced));
 }
 
@@ -204,7 +198,7 @@ static bool shows_memory(int fd)
 /* Nothing at first, then the slots, then nothing again where a page is not shown. */
 void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
-	uint64_t parts[8][2];
+	struct part parts[8];
 	uint8_t *base;
 	size_t i;
 
@@ -220,8 +214,8 @@ void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offs
 	if (base == MAP_FAILED)
 		return base;
 	for (i = host_slots(offset, size, parts); i--; )
-		__real_mmap(base + parts[i][0] - offset, parts[i][1], prot,
-			    MAP_SHARED | MAP_FIXED, fd, parts[i][0]);
+		__real_mmap(base + parts[i].gpa - offset, parts[i].size, prot,
+			    MAP_SHARED | MAP_FIXED, fd, parts[i].gpa);
 	if (host.unmapped && host.unmapped - offset < size)
 		__real_mmap(base + host.unmapped / PAGE * PAGE - offset, PAGE, prot,
 			    MAP_SHARED | MAP_FIXED, nothing, 0);

@@ -6,12 +6,24 @@
 
 extern int host_memory;
 
+struct part { uint64_t gpa, size; };
+
 /* Can the page be mapped; which parts of a range are in slots: address and size. */
 bool host_shows(uint64_t gpa);
-size_t host_slots(uint64_t from, uint64_t size, uint64_t (*parts)[2]);
+size_t host_slots(uint64_t from, uint64_t size, struct part *parts);
 bool host_use_token(const struct kvmi_map_mem_token *token);
 
 void doors_attach(struct kvmintro *k);
 void doors_close(void);
+
+/* Calls of the library come to __wrap, what is called then is __real. */
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
 
 #endif

@@ -4,6 +4,13 @@
 
 static const uint8_t uuid[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 
+static void have_all(void)
+{
+	host.has_device = true;
+	host.has_proc = true;
+	host.has_guest = true;
+}
+
 static struct kvmintro_memory *open_way(struct kvmintro *k, int way, bool writable, int *r)
 {
 	const struct kvmintro_memory_options o = {
@@ -40,7 +47,7 @@ static void each_way(void)
 	for (way = 0; way < KVMINTRO_MEMORY_WAYS; way++) {
 		for (writable = 0; writable < 2; writable++) {
 			k = host_open(true);
-			host.has_device = host.has_proc = host.has_guest = true;
+			have_all();
 			m = open_way(k, way, writable, &r);
 			ok(!r && kvmintro_memory_way(m) == (way ? : KVMINTRO_MEMORY_VM) &&
 			   works(m, writable), "way %d%s", way, writable ? ", writable" : "");
@@ -72,7 +79,7 @@ static void order(void)
 	const char *text;
 	int way, lost, r;
 
-	host.has_device = host.has_proc = host.has_guest = true;
+	have_all();
 	for (way = KVMINTRO_MEMORY_VM; way < KVMINTRO_MEMORY_WAYS; way++) {
 		m = open_way(k, KVMINTRO_MEMORY_ANY, false, &r);
 		ok(!r && kvmintro_memory_way(m) == way && works(m, false), "the next is %d", way);
@@ -111,7 +118,7 @@ static void refused(void)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		k = host_open(true);
-		host.has_device = host.has_proc = host.has_guest = true;
+		have_all();
 		host.error = rows[i].error;
 		m = open_way(k, rows[i].way, rows[i].writable, &r);
 		ok(!m && r == -rows[i].error && strstr(kvmintro_error(k), rows[i].text),
@@ -134,7 +141,7 @@ static void options(void)
 	host.has_proc = true;
 	ok(kvmintro_memory_open(k, &o, &m) == -ENODEV && !m &&
 	   strstr(kvmintro_error(k), "UUID is not known"), "no UUID");
-	ok(open_way(k, KVMINTRO_MEMORY_VM, false, &r) == NULL && r == -ENODEV &&
+	ok(!open_way(k, KVMINTRO_MEMORY_VM, false, &r) && r == -ENODEV &&
 	   strstr(kvmintro_error(k), "not made by attaching"), "not attached");
 	ok(!open_way(k, -1, false, &r) && r == -EINVAL, "no way -1");
 	ok(!open_way(k, KVMINTRO_MEMORY_WAYS, false, &r) && r == -EINVAL, "no way 6");

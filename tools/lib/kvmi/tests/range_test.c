@@ -16,7 +16,8 @@ static void ranges(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		first = size = 0;
+		first = 0;
+		size = 0;
 		ok(kvmintro_next_range(k, rows[i].from, &first, &size) == 1 &&
 		   first == rows[i].first && size == rows[i].size,
 		   "next_range from %#llx", (unsigned long long)rows[i].from);
@@ -30,6 +31,12 @@ static void ranges(void)
 	kvmintro_next_range(k, GIB + MIB, &first, &size);
 	ok(host.queries > 1 && host.queries < 40000,
 	   "%u questions for a hole of 2 GiB", host.queries);
+	host.end = GIB;
+	ok(!kvmintro_next_range(k, 4 * MIB + GIB, &first, &size) &&
+	   kvmintro_next_range(k, 3 * GIB + 1, &first, &size) == 1 && first == 3 * GIB + 1,
+	   "memory behind the end, for who begins there");
+	host.refuse = -KVM_EINVAL;
+	ok(kvmintro_next_range(k, 0, &first, &size) == -EINVAL, "an error is no end");
 	host.refuse = -KVM_EPERM;
 	ok(kvmintro_next_range(k, 0, &first, &size) == -EPERM, "what is not allowed");
 	host_close(k);

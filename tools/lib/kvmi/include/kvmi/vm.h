@@ -58,11 +58,11 @@ int kvmintro_query_physical(struct kvmintro *k, uint64_t gfn,
  * @size: receives how many bytes of memory there are from @first on, in one slot
  *
  * Walks over what kvmintro_query_physical() tells up to kvmintro_get_max_gfn(), so
- * that read-only memory above all other is not found. The kernel does not tell where
- * a hole ends. Up to 64 MiB it is asked for each page of a hole; from there on for
- * addresses whose distance is a 16384th of the address, rounded down to a power of 2.
- * A slot in a hole that is smaller and not aligned to that can be missed, while a
- * search that begins in it finds it.
+ * that read-only memory above all other is found only by a search that begins in it.
+ * The kernel does not tell where a hole ends. Up to 64 MiB it is asked for each page of
+ * a hole; from there on for addresses whose distance is a 16384th of the address,
+ * rounded down to a power of 2. A slot in a hole that is smaller and not aligned to that
+ * can be missed, while a search that begins in it finds it.
  *
  * Return: 1 with a range; 0 if there is no more memory; or a negative errno.
  */
