@@ -35,6 +35,9 @@ struct cli {
 
 	struct kvmintro *k;
 	bool connected;
+	/* The guest's memory, if a command has needed it, and the way asked for. */
+	struct kvmintro_memory *memory;
+	int memory_way;
 	int listen_fd;
 	/* SIGINT, SIGTERM, SIGHUP as a descriptor. */
 	int signal_fd;
@@ -57,7 +60,8 @@ struct cli_command {
 extern const struct cli_command command_info, command_regs, command_read,
 	command_write, command_translate, command_xsave, command_cpuid,
 	command_pause, command_resume, command_trace, command_watch,
-	command_step, command_break, command_inject, command_batch;
+	command_step, command_break, command_inject, command_batch, command_dump,
+	command_strings;
 
 /* main.c */
 const struct cli_command *cli_find(const char *name);
@@ -100,12 +104,28 @@ struct memory_args {
 	bool virtual;
 	int vcpu;
 	const char *file;
+	/* See --way: not for all commands. */
+	bool has_way;
+	int way;
 };
 
 /* @file is the option that names a file: its first letter is its short form. */
 int memory_options(const struct cli_command *command, int argc, char **argv,
 		   const char *file, struct memory_args *q);
 int memory_range(const struct memory_args *q, uint64_t size);
+
+/* reach.c: how memory is reached. */
+#define WAYS_HELP \
+	"  --way WAY        vm: mapped, after attach; device: mapped, by /dev/kvmi-mem;\n" \
+	"                   proc: mapped, by /proc/kvmi-mem-UUID; guest: mapped, from within\n" \
+	"                   another VM; commands: page by page over the connection; any: the\n" \
+	"                   first of these that can be used (any)\n"
+int parse_way(const char *text, int *way);
+/* Connect if need be, and open cli->memory. */
+int reach_memory(struct cli *cli, int way);
+void reach_close(struct cli *cli);
+/* Say on stderr why nothing could be mapped, if that is so. */
+void reach_explain(const struct cli *cli);
 
 /* out.c */
 void out_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -117,6 +117,7 @@ int cli_reconnect(struct cli *cli, int timeout)
 	uint8_t hash[KVMINTRO_HASH_SIZE];
 	int r;
 
+	reach_close(cli);
 	kvmintro_close(cli->k);
 	if (cli->how == HOW_ATTACH)
 		return kvmintro_attach(cli->k, &cli->attach);
@@ -135,6 +136,7 @@ int cli_disconnect(struct cli *cli)
 {
 	int r = CLI_OK;
 
+	reach_close(cli);
 	/* With the connection the kernel has let go of the vCPUs, too. */
 	if (cli->held_count && kvmintro_fd(cli->k) >= 0)
 		r = pause_release(cli);

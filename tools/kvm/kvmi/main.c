@@ -9,7 +9,8 @@
 
 static const struct cli_command *const commands[] = {
 	&command_info,	    &command_regs,  &command_xsave,  &command_cpuid,
-	&command_read,	    &command_write, &command_translate,
+	&command_read,	    &command_write, &command_dump,   &command_strings,
+	&command_translate,
 	&command_pause,	    &command_resume, &command_trace, &command_watch,
 	&command_step,	    &command_break, &command_inject, &command_batch,
 };

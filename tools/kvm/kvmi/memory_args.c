@@ -10,6 +10,7 @@ int memory_options(const struct cli_command *command, int argc, char **argv,
 		{ "virtual", no_argument, NULL, 'V' },
 		{ "vcpu", required_argument, NULL, 'v' },
 		{ file, required_argument, NULL, *file },
+		{ q->has_way ? "way" : NULL, required_argument, NULL, 'w' },
 		{ 0 }
 	};
 	int opt, r = CLI_OK;
@@ -21,6 +22,8 @@ int memory_options(const struct cli_command *command, int argc, char **argv,
 			r = parse_vcpu(optarg, &q->vcpu);
 		else if (opt == *file)
 			q->file = optarg;
+		else if (opt == 'w')
+			r = parse_way(optarg, &q->way);
 		else
 			r = CLI_USAGE;
 	}

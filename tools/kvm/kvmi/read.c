@@ -17,9 +17,12 @@ struct request {
 static int fetch(struct cli *cli, const struct request *q, uint64_t address,
 		 void *buf, size_t size)
 {
+	int r = 0;
+
+	/* Not more than one page. */
 	if (q->at.virtual)
-		return kvmintro_read_virtual(cli->k, q->at.vcpu, address, buf, size);
-	return kvmintro_read_physical(cli->k, address, buf, size);
+		r = kvmintro_translate(cli->k, q->at.vcpu, address, &address);
+	return r ? r : kvmintro_memory_read(cli->memory, address, buf, size);
 }
 
 /* Page by page, so that what can be read is shown before a hole. */
@@ -110,11 +113,11 @@ static int parse_args(int argc, char **argv, bool json, struct request *q)
 
 static int run_read(struct cli *cli, int argc, char **argv)
 {
-	struct request q = { 0 };
+	struct request q = { .at.has_way = true };
 	int r = parse_args(argc, argv, cli->json, &q);
 
 	if (!r)
-		r = cli_connect(cli);
+		r = reach_memory(cli, q.at.way);
 	if (r)
 		return r;
 	if (q.at.file)
@@ -128,14 +131,15 @@ static int run_read(struct cli *cli, int argc, char **argv)
 
 const struct cli_command command_read = {
 	.name = "read",
-	.args = "ADDRESS SIZE [--virtual [--vcpu N]] [--output FILE]",
+	.args = "ADDRESS SIZE [--virtual [--vcpu N]] [--output FILE] [--way WAY]",
 	.summary = "read guest memory",
 	.help =
 	"Prints SIZE bytes from ADDRESS as a hex dump.\n\n"
 	"  --virtual        ADDRESS is virtual, in the address space that the vCPU uses\n"
 	"                   when the command reaches it\n"
 	"  --vcpu N         that vCPU (0)\n"
-	"  --output FILE    write the bytes as they are into FILE instead\n\n"
+	"  --output FILE    write the bytes as they are into FILE instead\n"
+	WAYS_HELP "\n"
 	"Stops with an error at the first page that has no memory or is not mapped; what\n"
 	"lies before it has been printed.\n",
 	.run = run_read,

@@ -81,6 +81,8 @@ json=() played=()
 . "$HERE/debug.sh"
 # shellcheck disable=SC1091
 . "$HERE/watch.sh"
+# shellcheck disable=SC1091
+. "$HERE/memory.sh"
 
 echo "1..$count"
 [ $failed = 0 ]

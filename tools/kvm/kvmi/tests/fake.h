@@ -49,7 +49,7 @@ extern uint8_t memory[MEMORY];
 
 /* What was asked for on the command line. */
 extern struct fake_options {
-	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap, late, signal;
+	bool deny, no_errors, no_step, endless, unhook, other_trap, lost_trap, late, signal, holes;
 	/* Features of page access that this host lacks. */
 	unsigned int lacks;
 	/* Send this much too little in replies to this command. */
@@ -89,5 +89,8 @@ int pages_restrict(const uint8_t *payload, size_t size);
 /* Touch memory; true if an event was sent about it. */
 bool pages_touch(int vcpu);
 bool pages_free(void);
+/* Where memory is; some of it cannot be read with the option holes. */
+void pages_query(const struct kvmi_msg_hdr *req, uint64_t gfn);
+void pages_read(const struct kvmi_msg_hdr *req, uint64_t gpa, uint64_t size);
 
 #endif

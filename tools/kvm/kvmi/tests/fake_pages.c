@@ -116,3 +116,25 @@ bool pages_touch(int vcpu)
 	}
 	return false;
 }
+
+void pages_query(const struct kvmi_msg_hdr *req, uint64_t gfn)
+{
+	static const struct kvmi_vm_query_physical_reply slots[] = {
+		{ 0, MEMORY / 4096 }, { 0, 6 }, { 10, 6 },
+	};
+	const size_t i = options.holes ? 1 + (gfn >= 10) : 0;
+
+	reply(req, gfn >> 40 ? -KVM_EINVAL : gfn - slots[i].gfn < slots[i].size ? 0 : -KVM_ENOENT,
+	      &slots[i], sizeof(slots[i]));
+}
+
+void pages_read(const struct kvmi_msg_hdr *req, uint64_t gpa, uint64_t size)
+{
+	const bool none = options.holes && ((gpa >= 0x6000 && gpa < 0xa000) || gpa >> 12 == 12);
+
+	if (options.signal)
+		signal_tool();
+	if (gpa >= MEMORY || size > MEMORY - gpa || none)
+		return reply(req, -KVM_ENOENT, NULL, 0);
+	reply(req, 0, memory + gpa, size);
+}

@@ -10,7 +10,8 @@
  * Options: deny (no CR trace), noerrors (no CMD_ERROR), nostep, endless (the
  * program does not end), unhook (ask the tool to leave), othertrap (an interrupt
  * wins over an exception), losttrap (nothing is delivered), late (the second vCPU
- * is made later), signal (SIGTERM for the tool whenever it restricts pages), lacks=N
+ * is made later), signal (SIGTERM for the tool whenever it restricts or reads pages),
+ * holes (no memory from 0x6000 to 0xa000, and none that can be read at 0xc000), lacks=N
  * (features of page access), short=ID, drop=N, mute=N.
  */
 #include <errno.h>
@@ -91,8 +92,9 @@ static void vm_command(const struct kvmi_msg_hdr *hdr, const uint8_t *p)
 	case KVMI_VM_SET_PAGE_ACCESS_RANGES:
 		return reply(hdr, pages_restrict(p, hdr->size), NULL, 0);
 	case KVMI_VM_READ_PHYSICAL:
-		return reply(hdr, at[0] + at[1] > MEMORY ? -KVM_ENOENT : 0,
-			     memory + at[0], at[1]);
+		return pages_read(hdr, at[0], at[1]);
+	case KVMI_VM_QUERY_PHYSICAL:
+		return pages_query(hdr, at[0]);
 	case KVMI_VM_WRITE_PHYSICAL:
 		if (++writes == options.mute) {
 			write_memory(at, p + 16);
@@ -324,7 +326,7 @@ static int parse(const char *option)
 		{ "nostep", &options.no_step }, { "endless", &options.endless },
 		{ "unhook", &options.unhook }, { "othertrap", &options.other_trap },
 		{ "losttrap", &options.lost_trap }, { "late", &options.late },
-		{ "signal", &options.signal },
+		{ "signal", &options.signal }, { "holes", &options.holes },
 	};
 	size_t i;
 

@@ -5,7 +5,7 @@
 
 good=0
 for command in info regs xsave cpuid read write translate pause resume trace step \
-	break inject watch batch; do
+	break inject watch batch dump strings; do
 	run help $command
 	[ "$status" = 0 ] && grep -q "^usage: kvmi .*$command" out || good=1
 	cp out first
