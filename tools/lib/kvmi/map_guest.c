@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * From within another VM: /dev/kvmmem puts a page of the guest in the place of one of
- * the tool's. When the host takes it away, the tool's own page is back without a sign,
- * so these hold random bytes, and what was copied counts only if they are not there
- * afterwards. What comes back is never the guest's page again.
+ * the tool's. When the host takes it away, the tool's own page is there without a sign,
+ * and what is written to a page that may only be read is written there, too. So these
+ * pages hold random words: none of them may be in what was read, and what was written
+ * has to be there afterwards.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,6 +23,10 @@
 
 /* One of the two halves shows what became of a write to the other. */
 #define HALF (KVMINTRO_PAGE_SIZE / 2)
+#define WORD sizeof(uint64_t)
+
+/* So many bytes are had whole or not at all. */
+#define RANDOM_MAX 256
 
 /* Tokens that nobody uses expire, and make room for others. */
 int kvmintro__map_token(struct kvmintro *k, struct kvmi_map_mem_token *token)
@@ -115,8 +120,7 @@ static int find_page(struct kvmintro_memory *m, uint64_t gpa, struct map_page **
 	}
 	drop(m, page);
 	at = address_of(m, page);
-	memcpy(at, m->canary, CANARY_SIZE);
-	memcpy(at + HALF, m->canary, CANARY_SIZE);
+	memcpy(at, m->own, KVMINTRO_PAGE_SIZE);
 	r = put_page(m, gpa, at);
 	if (r < 0)
 		return r;
@@ -125,19 +129,57 @@ static int find_page(struct kvmintro_memory *m, uint64_t gpa, struct map_page **
 	return 0;
 }
 
-/* Has the tool's own page come back? @half was not written. */
-static bool is_gone(const struct kvmintro_memory *m, const uint8_t *at, size_t half)
+/* Is any word of what was read at @offset one of the tool's own page? */
+static bool has_own(const struct kvmintro_memory *m, size_t offset, const uint8_t *data,
+		    size_t size)
 {
+	size_t i;
+
+	for (i = 0; i < size; i += WORD) {
+		if (!memcmp(data + i, m->own + offset + i, WORD))
+			return true;
+	}
+	return false;
+}
+
+/* Whole words, because a byte of the guest's may well be the same by chance. */
+static bool read_page(struct kvmintro_memory *m, const uint8_t *at, size_t offset,
+		      void *buf, size_t size)
+{
+	const size_t begin = offset / WORD * WORD;
+	const size_t end = (offset + size + WORD - 1) / WORD * WORD;
+	uint8_t data[KVMINTRO_PAGE_SIZE];
+
+	memcpy(data, at + begin, end - begin);
+	if (has_own(m, begin, data, end - begin))
+		return false;
+	memcpy(buf, data + offset - begin, size);
+	return true;
+}
+
+/*
+ * What is there already is not written: if it went to the tool's own page, that would
+ * hold a word that is not its own, and nothing would tell.
+ */
+static bool write_page(struct kvmintro_memory *m, uint8_t *at, size_t offset,
+		       const void *buf, size_t size)
+{
+	const size_t other = offset < HALF ? HALF : 0;
+	uint8_t word[WORD];
+
+	if (!memcmp(at + offset, buf, size))
+		return true;
+	memcpy(at + offset, buf, size);
 	__asm__ volatile("" ::: "memory");
-	return !memcmp(at + half, m->canary, CANARY_SIZE);
+	return read_page(m, at, other, word, WORD) && !memcmp(at + offset, buf, size) &&
+	       read_page(m, at, other, word, WORD);
 }
 
 static ssize_t guest_copy(struct kvmintro_memory *m, uint64_t gpa, void *buf, size_t size,
 			  bool write)
 {
 	const size_t offset = gpa & PAGE_MASK;
-	const size_t half = offset < HALF ? 0 : HALF;
-	const size_t end = write ? half + HALF : KVMINTRO_PAGE_SIZE;
+	const size_t end = write && offset < HALF ? HALF : KVMINTRO_PAGE_SIZE;
 	struct map_page *page;
 	uint8_t *at;
 	int tries, r;
@@ -151,11 +193,8 @@ static ssize_t guest_copy(struct kvmintro_memory *m, uint64_t gpa, void *buf, si
 		if (r < 0)
 			return 0;
 		at = address_of(m, page);
-		if (write)
-			memcpy(at + offset, buf, size);
-		else
-			memcpy(buf, at + offset, size);
-		if (!is_gone(m, at, write ? HALF - half : half))
+		if (write ? write_page(m, at, offset, buf, size) :
+			    read_page(m, at, offset, buf, size))
 			return size;
 		drop(m, page);
 	}
@@ -217,8 +256,10 @@ static int prepare(struct kvmintro_memory *m)
 	m->pages = calloc(GUEST_PAGES, sizeof(*m->pages));
 	if (!m->area || !m->pages)
 		return kvmintro__fail(m->k, -ENOMEM, DEVICE ": no memory for pages");
-	if (getrandom(m->canary, CANARY_SIZE, 0) != CANARY_SIZE)
-		return kvmintro__fail(m->k, -EIO, DEVICE ": no random bytes");
+	for (i = 0; i < sizeof(m->own); i += RANDOM_MAX) {
+		if (getrandom(m->own + i, RANDOM_MAX, 0) != RANDOM_MAX)
+			return kvmintro__fail(m->k, -EIO, DEVICE ": no random bytes");
+	}
 	for (i = 0; i < GUEST_PAGES; i++)
 		m->pages[i].gpa = ~0ULL;
 	/* Whether the host takes part shows with the first page only. */

@@ -28,7 +28,6 @@ struct map_page {
 };
 
 #define GUEST_PAGES 256
-#define CANARY_SIZE 32
 
 /* What kvmintro_memory_map() has given. */
 struct map_range {
@@ -71,10 +70,10 @@ struct kvmintro_memory {
 	uint64_t clock;
 	struct map_window windows[WINDOWS];
 
-	/* GUEST_PAGES pages at @area, and what they hold where they are the tool's own. */
+	/* GUEST_PAGES pages at @area, and what each holds where it is the tool's own. */
 	struct map_page *pages;
 	uint8_t *area;
-	uint8_t canary[CANARY_SIZE];
+	uint8_t own[KVMINTRO_PAGE_SIZE];
 
 	struct map_range *ranges;
 	char refusals[KVMINTRO_MEMORY_WAYS][256];

@@ -101,8 +101,8 @@ static void query(const struct kvmi_msg_hdr *hdr, uint64_t gfn)
 	struct kvmi_vm_query_physical_reply r = { 0 };
 
 	host.queries++;
-	if (gfn >> 40)
-		return reply(hdr, -KVM_EINVAL, NULL, 0);
+	if (host.refuse_query)
+		return reply(hdr, host.refuse_query, NULL, 0);
 	if (slot) {
 		r.gfn = slot->gpa / PAGE;
 		r.size = slot->size / PAGE;

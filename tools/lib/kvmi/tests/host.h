@@ -4,8 +4,8 @@
 
 /*
  * A host with a guest whose memory is a file, for tests of the ways to reach it: a
- * thread answers commands, and open(), close(), ioctl() and mmap() of the library come
- * here (--wrap) for the devices that such a host has. Memory that a file cannot show is
+ * thread answers commands, and open(), close(), ioctl(), mmap() and memcpy() of the
+ * library come here (--wrap) for the devices that such a host has. Memory that a file cannot show is
  * memory of an empty file: it raises SIGBUS, too.
  */
 
@@ -27,13 +27,15 @@ struct host {
 	int error;
 	/* What is said of where memory ends, unless 0. */
 	uint64_t end;
-	/* Commands are refused with this code. */
-	int refuse;
+	/* Commands, or questions where memory is, are refused with this code. */
+	int refuse, refuse_query;
 	/* So many tokens are in use by others. */
 	int busy;
 	/* A page that is in a slot, but that nothing shows; what commands say of it. */
 	uint64_t unmapped;
 	bool unreadable;
+	/* /dev/kvmmem lets pages be read only: what is written goes to the tool's own. */
+	bool read_only;
 	/* What was done. */
 	unsigned int tokens, reads, writes, queries, maps, unmaps;
 	uint32_t flags;

@@ -161,6 +161,18 @@ int __wrap_close(int fd)
 	return __real_close(fd);
 }
 
+/* A processor that writes to a page that it may only read. */
+void *__wrap_memcpy(void *to, const void *from, size_t size)
+{
+	const uintptr_t offset = (uintptr_t)to % PAGE;
+	struct replaced *r = host.read_only ? find((uint8_t *)to - offset) : NULL;
+
+	if (!r || r->taken)
+		return __real_memcpy(to, from, size);
+	__real_memcpy(r->own + offset, from, size);
+	return to;
+}
+
 static int open_memory(const struct kvmi_mem_open *args)
 {
 	return host_use_token(&args->token) && !args->padding ? show(args->flags) : fail(ENOENT);

@@ -146,8 +146,8 @@ static void mappings(void)
 	ok(value == 6, "it sees the tool's");
 	ok(!kvmintro_memory_map(m, GIB - 8, 16, false, (void **)&q) &&
 	   (uintptr_t)q % PAGE == PAGE - 8 && q[1] == GIB, "map across a border");
-	ok(kvmintro_memory_unmap(m, p + 1) == -EINVAL && !kvmintro_memory_unmap(m, p) &&
-	   kvmintro_memory_unmap(m, p) == -EINVAL, "unmap");
+	ok(kvmintro_memory_unmap(m, p + 1) == -EINVAL && !kvmintro_memory_unmap(m, q) &&
+	   !kvmintro_memory_unmap(m, p) && kvmintro_memory_unmap(m, p) == -EINVAL, "unmap");
 	ok(kvmintro_memory_map(m, 0, 0, false, &none) == -EINVAL && !none &&
 	   kvmintro_memory_map(m, 0, SIZE_MAX, false, &none) == -EINVAL &&
 	   kvmintro_memory_map(m, ~0ULL, 2, false, &none) == -EINVAL, "no such range");
@@ -164,12 +164,15 @@ static void mappings(void)
 }
 
 static sigjmp_buf out;
-static volatile sig_atomic_t hits;
+static volatile sig_atomic_t hits, passed_on;
 
 static void on_bus(int sig)
 {
-	(void)sig;
+	struct sigaction now;
+
+	sigaction(sig, NULL, &now);
 	hits++;
+	passed_on += now.sa_handler != on_bus;
 	siglongjmp(out, 1);
 }
 
@@ -204,13 +207,13 @@ static void signals(void)
 	sigaction(SIGBUS, NULL, &now);
 	ok(now.sa_handler == on_bus, "the handler before is back");
 	pthread_create(&thread, NULL, copy_on, arg);
-	for (i = 0; i < 5000; i++) {
+	for (i = 0; passed_on < 100 && i < 1000000; i++) {
 		if (!sigsetjmp(out, 1))
 			(void)*bad;
 	}
 	stop = true;
 	pthread_join(thread, &failed);
-	ok(hits == 5000 && !failed, "the program's own reach it");
+	ok(passed_on == 100 && hits == i && !failed, "the program's own reach it");
 	sigaction(SIGBUS, NULL, &now);
 	ok(now.sa_handler == on_bus, "and it is still there");
 	signal(SIGBUS, SIG_DFL);

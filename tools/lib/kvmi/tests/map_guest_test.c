@@ -108,12 +108,28 @@ static void taken_away(void)
 		bad += !same(m, at, 3 * PAGE);
 	}
 	ok(!bad && !host.reads && !host.writes, "mapped again");
+	/* The write, and what it leaves in the tool's own page. */
+	for (at = 0; at < PAGE; at += 500) {
+		same(m, 0x6000, PAGE);
+		host.read_only = true;
+		host.writes = 0;
+		bad += !put(m, 0x6000 + at, 64) || !host.writes;
+		host.read_only = false;
+		host_take_away();
+		bad += !same(m, 0x6000, PAGE);
+	}
+	ok(!bad && !host.reads, "a page that may only be read is written by a command");
+	guest_get(0x6000, buf, 1);
+	host.read_only = true;
+	host.writes = 0;
+	ok(!kvmintro_memory_write(m, 0x6000, buf, 1) && !host.writes, "unless it is the same");
+	host.read_only = false;
 	same(m, 0x5000, PAGE);
 	host_take_away();
 	host.error = EOPNOTSUPP;
 	ok(same(m, 0x5000, PAGE) && host.reads == 1, "or read by a command");
 	host_take_away();
-	ok(put(m, 0x5000, 8) && host.writes == 1, "or written");
+	ok(put(m, 0x5000, 8) && host.writes == 1, "or written by one");
 	host.unmapped = 0x5000;
 	host.unreadable = true;
 	ok(kvmintro_memory_read(m, 0x5000, buf, 8) == -ENOENT, "or not at all");

@@ -35,8 +35,12 @@ static void ranges(void)
 	ok(!kvmintro_next_range(k, 4 * MIB + GIB, &first, &size) &&
 	   kvmintro_next_range(k, 3 * GIB + 1, &first, &size) == 1 && first == 3 * GIB + 1,
 	   "memory behind the end, for who begins there");
-	host.refuse = -KVM_EINVAL;
-	ok(kvmintro_next_range(k, 0, &first, &size) == -EINVAL, "an error is no end");
+	host.refuse_query = -KVM_EINVAL;
+	ok(!kvmintro_next_range(k, GIB, &first, &size) &&
+	   kvmintro_next_range(k, 0, &first, &size) == -EINVAL, "a guest that cannot have it");
+	host.refuse_query = -KVM_EPERM;
+	ok(kvmintro_next_range(k, 0, &first, &size) == -EPERM &&
+	   kvmintro_next_range(k, GIB, &first, &size) == -EPERM, "an error is no end");
 	host.refuse = -KVM_EPERM;
 	ok(kvmintro_next_range(k, 0, &first, &size) == -EPERM, "what is not allowed");
 	host_close(k);

@@ -125,7 +125,8 @@ int kvmintro_memory_write(struct kvmintro_memory *memory, uint64_t gpa,
  * and so does any when the connection has ended: who uses the address has to be
  * prepared for that, or use kvmintro_memory_read(). With the way guest each page costs a
  * command, a hole is an error here, and once the connection has ended or the guest's
- * memory is moved, the pages hold other bytes, without a signal.
+ * memory is moved, the pages hold other bytes, without a signal; so does what is written
+ * go elsewhere where the guest's memory may not be written.
  *
  * Child processes do not inherit the mapping.
  *
