@@ -69,6 +69,7 @@ vm 0 "dump with holes" '^kvmi: 1 pages that cannot be read' dump n.mem
 expect "dump with holes: what is said" all '^dumped 48 KiB of memory in 2 ranges, 40 KiB'
 expect "dump with holes: what is there" cmp n.mem <(head -c 24576 whole; head -c 16384 /dev/zero
 	head -c 49152 whole | tail -c 8192; head -c 4096 /dev/zero; tail -c 12288 whole)
+vm 1 "dump: a hole" 'no memory from 0x6000 on in this range' dump n2.mem --range 0x6000-0xa000
 played=(signal)
 vm 1 "dump: a signal" 'interrupted' dump o.mem
 expect "dump: a signal leaves nothing" [ ! -e o.mem ] && [ ! -e o.mem.partial ]

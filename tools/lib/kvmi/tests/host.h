@@ -36,6 +36,8 @@ struct host {
 	bool unreadable;
 	/* /dev/kvmmem lets pages be read only: what is written goes to the tool's own. */
 	bool read_only;
+	/* It takes all away in the middle of the next copy. */
+	bool tear;
 	/* What was done. */
 	unsigned int tokens, reads, writes, queries, maps, unmaps;
 	uint32_t flags;

@@ -161,15 +161,23 @@ int __wrap_close(int fd)
 	return __real_close(fd);
 }
 
-/* A processor that writes to a page that it may only read. */
+/* A page that may only be read, and one that goes while it is copied. */
 void *__wrap_memcpy(void *to, const void *from, size_t size)
 {
 	const uintptr_t offset = (uintptr_t)to % PAGE;
 	struct replaced *r = host.read_only ? find((uint8_t *)to - offset) : NULL;
 
-	if (!r || r->taken)
-		return __real_memcpy(to, from, size);
-	__real_memcpy(r->own + offset, from, size);
+	if (r && !r->taken) {
+		__real_memcpy(r->own + offset, from, size);
+	} else if (host.tear) {
+		host.tear = false;
+		__real_memcpy(to, from, size / 2);
+		host_take_away();
+		__real_memcpy((uint8_t *)to + size / 2, (const uint8_t *)from + size / 2,
+			      size - size / 2);
+	} else {
+		__real_memcpy(to, from, size);
+	}
 	return to;
 }
 

@@ -108,6 +108,11 @@ static void taken_away(void)
 		bad += !same(m, at, 3 * PAGE);
 	}
 	ok(!bad && !host.reads && !host.writes, "mapped again");
+	same(m, 0x7000, PAGE);
+	host.tear = true;
+	ok(same(m, 0x7000, PAGE) && !host.tear, "in the middle of a read");
+	host.tear = true;
+	ok(put(m, 0x7000, 1000) && !host.tear && !host.writes, "in the middle of a write");
 	/* The write, and what it leaves in the tool's own page. */
 	for (at = 0; at < PAGE; at += 500) {
 		same(m, 0x6000, PAGE);
@@ -119,11 +124,14 @@ static void taken_away(void)
 		bad += !same(m, 0x6000, PAGE);
 	}
 	ok(!bad && !host.reads, "a page that may only be read is written by a command");
-	guest_get(0x6000, buf, 1);
+	guest_get(0x6000, buf, 8);
 	host.read_only = true;
 	host.writes = 0;
-	ok(!kvmintro_memory_write(m, 0x6000, buf, 1) && !host.writes, "unless it is the same");
+	ok(!kvmintro_memory_write(m, 0x6000, buf, 8) && !host.writes, "unless it is the same");
 	host.read_only = false;
+	host_take_away();
+	guest_put(0x6000, &at, 8);
+	ok(same(m, 0x6000, 8), "which is not taken for memory later");
 	same(m, 0x5000, PAGE);
 	host_take_away();
 	host.error = EOPNOTSUPP;
