@@ -24,7 +24,9 @@ static ssize_t commands_copy(struct kvmintro_memory *m, uint64_t gpa, void *buf,
 static int commands_map(struct kvmintro_memory *m, uint64_t gpa, size_t size,
 			bool writable, uint8_t **at)
 {
-	(void)gpa, (void)size, (void)writable;
+	(void)gpa;
+	(void)size;
+	(void)writable;
 	*at = NULL;
 	return kvmintro__fail(m->k, -EOPNOTSUPP,
 			      "memory that is read by commands cannot be mapped; see kvmintro_memory_refusal()");

@@ -5,8 +5,8 @@
 /*
  * A host with a guest whose memory is a file, for tests of the ways to reach it: a
  * thread answers commands, and open(), close(), ioctl(), mmap() and memcpy() of the
- * library come here (--wrap) for the devices that such a host has. Memory that a file cannot show is
- * memory of an empty file: it raises SIGBUS, too.
+ * library come here (--wrap) for the devices that such a host has. Memory that a file
+ * cannot show is memory of an empty file: it raises SIGBUS, too.
  */
 
 #include "peer.h"

@@ -191,7 +191,8 @@ static void mend(int sig, siginfo_t *info, void *context)
 {
 	void *page = (void *)((uintptr_t)info->si_addr / PAGE * PAGE);
 
-	(void)sig, (void)context;
+	(void)sig;
+	(void)context;
 	hits++;
 	if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		 -1, 0) != page)
