@@ -248,6 +248,7 @@ static void guest_close(struct kvmintro_memory *m)
 
 static int prepare(struct kvmintro_memory *m)
 {
+	uint64_t first = 0, size;
 	struct map_page *page;
 	size_t i;
 	int r;
@@ -262,9 +263,13 @@ static int prepare(struct kvmintro_memory *m)
 	}
 	for (i = 0; i < GUEST_PAGES; i++)
 		m->pages[i].gpa = ~0ULL;
-	/* Whether the host takes part shows with the first page only. */
-	r = find_page(m, 0, &page);
-	return r == -ENOENT ? 0 : r;
+	/* Whether the host takes part shows with the first page only: that has to be one. */
+	if (kvmintro_next_range(m->k, 0, &first, &size) <= 0)
+		first = 0;
+	r = find_page(m, first, &page);
+	if (r == -ENOENT)
+		return kvmintro__fail(m->k, r, DEVICE ": the host of this VM does not have the guest");
+	return r;
 }
 
 static int guest_open(struct kvmintro_memory *m)

@@ -109,6 +109,7 @@ static void refused(void)
 		{ KVMINTRO_MEMORY_PROC, EACCES, false, "Permission denied" },
 		{ KVMINTRO_MEMORY_GUEST, EOPNOTSUPP, false, "does not let this VM map" },
 		{ KVMINTRO_MEMORY_GUEST, ENOTTY, false, "does not let this VM map" },
+		{ KVMINTRO_MEMORY_GUEST, ENOENT, false, "does not have the guest" },
 		{ KVMINTRO_MEMORY_GUEST, EINVAL, false, "/dev/kvmmem: Invalid argument" },
 	};
 	struct kvmintro_memory *m;
