@@ -268,7 +268,8 @@ static int prepare(struct kvmintro_memory *m)
 		first = 0;
 	r = find_page(m, first, &page);
 	if (r == -ENOENT)
-		return kvmintro__fail(m->k, r, DEVICE ": the host of this VM does not have the guest");
+		return kvmintro__fail(m->k, r,
+				      DEVICE ": the host of this VM does not have the guest");
 	return r;
 }
 
