@@ -53,14 +53,17 @@
  * @gva: address of a page of the caller's, to show the other guest's
  *
  * The page at @gva must be private anonymous memory, writable, and not be shared with
- * another process. It is pinned until it is unmapped. What is mapped is undone when the
- * file is closed, which it is at the latest when the process ends. A child process
- * does not inherit the page.
+ * another process. It is pinned until it is unmapped, and counts as locked memory
+ * (RLIMIT_MEMLOCK). What is mapped is undone when the file is closed, and when the
+ * process that opened it ends or executes another program. A child process gets a copy
+ * of what the page shows.
  *
- * Errors: EFAULT for a bad pointer, EINVAL for an address that is not the begin of a
- * page, or for a page at @gva that is shared, file-backed or part of a huge page,
- * EBUSY if @gva is mapped already, ENOENT if the token or the page does not exist,
- * EOPNOTSUPP if the host refuses this guest, ENOMEM.
+ * Errors: EFAULT for a bad pointer or if the caller cannot write at @gva, EINVAL for an
+ * address that is not the begin of a page, or for a page at @gva that is shared,
+ * file-backed or part of a huge page, EBUSY if @gva is mapped already, ENOENT if the
+ * token or the page does not exist, EOPNOTSUPP if the host refuses this guest, EPERM if
+ * another process opened the file, ENODEV when the machine goes down, EIO if the host
+ * fails otherwise, ENOMEM.
  */
 struct kvmi_mem_map {
 	struct kvmi_map_mem_token token;
