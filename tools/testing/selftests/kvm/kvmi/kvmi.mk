@@ -83,3 +83,9 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_xcr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_xsave_test
 
 TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmi_bench
+
+# Run in a guest (kvmmem_test) and beside it (kvmmem_target), see harness/l2/kvmmem.sh.
+TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmmem_target
+TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmmem_test
+# It may be the only program there.
+%/kvmi/kvmmem_test: LDFLAGS += -static
