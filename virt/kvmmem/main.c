@@ -41,8 +41,8 @@ struct kvmmem_file {
 
 /*
  * Makes a page's state at the host and its place in a file change together. Processes that
- * end and a machine that goes down need it: nobody waits for user space who holds it, and
- * no mmap_lock is taken.
+ * end and a machine that goes down need it: under it, no memory of a process is touched and
+ * no mmap_lock taken.
  */
 static DEFINE_MUTEX(kvmmem_lock);
 /* All open files; protected by kvmmem_lock. */
