@@ -87,5 +87,6 @@ TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmi_bench
 # Run in a guest (kvmmem_test) and beside it (kvmmem_target), see harness/l2/kvmmem.sh.
 TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmmem_target
 TEST_GEN_PROGS_EXTENDED_x86_64 += kvmi/kvmmem_test
-# It may be the only program there.
+# It may be the only program there, and has no VM: libkvm would look for KVM.
 %/kvmi/kvmmem_test: LDFLAGS += -static
+%/kvmi/kvmmem_test: LIBKVM_OBJS =

@@ -182,11 +182,29 @@ static unsigned long number_in(const char *path, const char *name)
 	return found;
 }
 
-/* Pins of the whole machine, on which nobody else pins. */
+/* Pins of the whole machine, where nobody else pins. */
 static long pinned(void)
 {
+	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY);
+
+	/* Each CPU counts for itself, and adds that up only once in a while. */
+	if (fd >= 0 && write(fd, "1", 1) != 1)
+		broken("/proc/sys/vm/stat_refresh");
+	close(fd);
 	return number_in("/proc/vmstat", "nr_foll_pin_acquired") -
 	       number_in("/proc/vmstat", "nr_foll_pin_released");
+}
+
+/* As many as expected, soon: who is not root cannot hasten it. */
+static long pinned_soon(long expected)
+{
+	long now = pinned();
+
+	for (int i = 0; i < TIMEOUT_MS && now != expected; i++) {
+		usleep(1000);
+		now = pinned();
+	}
+	return now;
 }
 
 static unsigned long locked_kb(void) { return number_in("/proc/self/status", "VmLck:"); }
@@ -210,17 +228,24 @@ static void set_up_machine(void)
 	dup2(fd, STDERR_FILENO);
 }
 
-/* What process 1 does instead of returning: it says so, and QEMU ends. */
-static int end_machine(int status)
+/*
+ * In process 1, goes on in a child; when that ends, says how, and QEMU ends. The line
+ * below is the last one on the console.
+ */
+static void become_child(void)
 {
-	if (getpid() == 1) {
-		printf("kvmmem: exit %d\n", status);
-		fflush(NULL);
-		/* All that was said is on the line. */
-		tcdrain(STDOUT_FILENO);
-		reboot(RB_AUTOBOOT);
-	}
-	return status;
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid)
+		return;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		broken("process 1");
+	printf("kvmmem: exit %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 255);
+	fflush(NULL);
+	tcdrain(STDOUT_FILENO);
+	reboot(RB_AUTOBOOT);
+	_exit(1);
 }
 
 #endif /* SELFTEST_KVMMEM_GUEST_H */
