@@ -56,13 +56,15 @@ if [[ " $* " != *" absent="* ]]; then
 	set -- "$@" target=/dev/ttyS1
 fi
 : >"$RUN/console"
+status=0
 "$ROOT/build/qemu/bin/qemu-system-x86_64" -L "$ROOT/build/qemu/share/qemu" \
 	-accel kvm -cpu "${L2_CPU:-host}" -smp 2 -m 256 -nodefaults -display none -no-reboot \
 	-kernel "$KERNEL" -initrd "$RUN/initrd" \
 	-append "console=ttyS0 panic=-1 oops=panic $*" \
-	-serial "file:$RUN/console" "${line[@]}" </dev/null || fail "QEMU: exit status $?"
+	-serial "file:$RUN/console" "${line[@]}" </dev/null || status=$?
 # Lines of the kernel are no TAP.
 sed -n 's/\r$//; /^\[ /!p' "$RUN/console"
+[ $status = 0 ] || fail "QEMU: exit status $status"
 if sed '1,/Run .init as init process/d' "$RUN/console" |
    grep -aE 'BUG:|Oops|WARNING:|Kernel panic|rcu.*stall|soft lockup'; then
 	fail "L2's kernel complains"

@@ -38,6 +38,7 @@
 #define PAGE	4096UL
 #define TIMEOUT_S	300
 #define TIMEOUT_MS	60000
+#define PINS_MS		5000
 
 /* --- the line to the host --------------------------------------------------- */
 
@@ -200,7 +201,7 @@ static long pinned_soon(long expected)
 {
 	long now = pinned();
 
-	for (int i = 0; i < TIMEOUT_MS && now != expected; i++) {
+	for (int i = 0; i < PINS_MS && now != expected; i++) {
 		usleep(1000);
 		now = pinned();
 	}
