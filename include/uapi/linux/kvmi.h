@@ -841,7 +841,7 @@ struct kvm_introspection_feature {
 };
 
 /* What is shown by the file can be written, too. */
-#define KVMI_MEM_WRITABLE	(1 << 0)
+#define KVMI_MEM_WRITABLE	1
 
 /**
  * struct kvm_introspection_memory - KVM_INTROSPECTION_MEMORY

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The HYPERCALL event: which calls are the tool's, and what becomes of the others. */
 #include <asm/kvm_para.h>
+#include <linux/kvmmem.h>
 
 #include "kvmi_test_harness.h"
 
@@ -116,7 +117,7 @@ KVMI_TEST(kvmi_hypercall, other_numbers, guest_calls)
 	kvmi_run(t, 0);
 	enable(t, 0);
 	expect_unknown(t, KVMI_HYPERCALL + 1, KVMI_HYPERCALL_EVENT, 0);
-	expect_unknown(t, KVMI_HYPERCALL - 1, KVMI_HYPERCALL_EVENT, 0);
+	expect_unknown(t, KVM_HC_MEM_MAP - 1, KVMI_HYPERCALL_EVENT, 0);
 	expect_unknown(t, KVMI_HYPERCALL, KVMI_HYPERCALL_EVENT + 1, 0);
 	expect_unknown(t, KVMI_HYPERCALL, 0, 0);
 	expect_unknown(t, KVMI_HYPERCALL, 0, KVMI_HYPERCALL_EVENT);

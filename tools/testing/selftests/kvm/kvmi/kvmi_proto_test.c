@@ -4,7 +4,7 @@
  * gets these cases by its row in the table. kvmi_stream_test covers what the
  * stream itself may look like, kvmi_event_reply_test event replies.
  */
-#include "kvmi_test_harness.h"
+#include "kvmi_mem.h"
 
 #define MAX_BODY	256
 
@@ -38,6 +38,7 @@ static const struct row rows[] = {
 	{ KVMI_VM_GET_PAGE_ACCESS, .size = 8, .pad = BYTES(4, 7) },
 	{ KVMI_VM_SET_PAGE_ACCESS, .size = 8, .pad = BYTES(4, 7) },
 	{ KVMI_VM_SET_PAGE_ACCESS_RANGES, .size = 8, .pad = BYTES(4, 7) },
+	{ KVMI_VM_GET_MAP_TOKEN, .reply = sizeof(struct kvmi_vm_get_map_token_reply) },
 	{ KVMI_VCPU_GET_INFO, true, .reply = sizeof(struct kvmi_vcpu_get_info_reply) },
 	{ KVMI_VCPU_PAUSE, true, .size = 8, .pad = BYTES(1, 7), .body = { 1 } },
 	{ KVMI_VCPU_CONTROL_EVENTS, true, .size = 8, .pad = BYTES(3, 7),
@@ -97,6 +98,9 @@ static int issue(struct kvmi_test *t, const struct cmd *c, size_t reply)
 		kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
 		kvmi_continue(&t->tool, &ev);
 	}
+	/* A token has to be used, or the next ones are refused. */
+	if (c->id == KVMI_VM_GET_MAP_TOKEN && !err)
+		close(mem_open((void *)data, 0));
 	return err;
 }
 
