@@ -42,7 +42,7 @@ refused() {
 }
 
 [ -x "$QEMU" ] || { echo "Bail out! there is no $QEMU: run make qemu"; exit 1; }
-echo "1..21"
+echo "1..30"
 
 "$QEMU" -object introspection,help >"$DIR/out"
 status=0
@@ -82,6 +82,26 @@ refused "an unknown chardev is refused" "there is no chardev 'd'" \
 	-chardev "$GOOD" -object introspection,id=k,chardev=d
 refused "the chardev cannot be left out" "Parameter 'chardev' is missing" \
 	-chardev "$GOOD" -object introspection,id=k
+
+# A tool in a VM
+VSOCK="socket,id=c,cid=4,port=4711"
+refused "the message names the fix for it, too" "cid=CID,port=PORT" \
+	-chardev "$SOCKET" -object introspection,id=k,chardev=c
+refused "a cid without port is refused" "no port given" -chardev socket,id=c,cid=4,reconnect=1
+refused "a cid beside a path is refused" "one of 'path', 'fd', 'host' or 'cid'" \
+	-chardev "$VSOCK,path=$DIR/tool,reconnect=1"
+refused "a cid beside a host is refused" "one of 'path', 'fd', 'host' or 'cid'" \
+	-chardev "$VSOCK,host=localhost,reconnect=1"
+refused "a cid that is no number is refused" "'cid' must be a number below 2^32, not 'four'" \
+	-chardev socket,id=c,cid=four,port=4711,reconnect=1
+refused "a cid that is too large is refused" "'cid' must be a number below 2^32, not '4294967296'" \
+	-chardev socket,id=c,cid=4294967296,port=4711,reconnect=1
+refused "a port that is no number is refused" "must be a number below 2^32, not 'http'" \
+	-chardev socket,id=c,cid=4,port=http,reconnect=1
+refused "a negative port is refused" "must be a number below 2^32, not '-1'" \
+	-chardev socket,id=c,cid=4,port=-1,reconnect=1
+refused "a vsock that reconnects is accepted up to the missing KVM" "introspection needs KVM" \
+	-chardev "$VSOCK,reconnect=1" -object introspection,id=k,chardev=c
 
 # The key
 refused "an unknown secret is refused" "introspection key: No secret with id 's'" \

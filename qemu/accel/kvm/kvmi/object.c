@@ -69,7 +69,9 @@ static bool kvmi_chardev_check(Chardev *chr, Error **errp)
         error_setg(errp, "introspection: chardev '%s' is not a socket that "
                    "connects, and reconnects, to the tool", chr->label);
         error_append_hint(errp, "The tool listens. Use -chardev socket,id=%s,"
-                          "path=SOCKET,reconnect=1\n", chr->label);
+                          "path=SOCKET,reconnect=1 or, for a tool in a VM, "
+                          "cid=CID,port=PORT in place of path=SOCKET\n",
+                          chr->label);
         return false;
     }
     if (sc->tls_creds || sc->is_websock || sc->is_telnet || sc->is_tn3270) {
