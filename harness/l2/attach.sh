@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by e2e.sh: tools that come, go and die, and a guest whose QEMU knows
+# Sourced by e2e.sh and two.sh: tools that come, go and die, and a guest whose QEMU knows
 # nothing of introspection.
 
 # A tool that dies must not take the guest along.
@@ -19,9 +19,10 @@ test_killed_tool() {
 	check "and can be introspected again" same "$STATUS" 0
 }
 
-# From init on: emulated hardware makes the kernel complain while it boots.
+# no_complaint [CONSOLE]: from init on; emulated hardware makes the kernel complain while
+# it boots.
 no_complaint() {
-	! sed '1,/Run .init as init process/d' "$CONSOLE" |
+	! sed '1,/Run .init as init process/d' "${1:-$CONSOLE}" |
 		grep -aE 'BUG:|Oops|WARNING:|Kernel panic|rcu.*stall|soft lockup'
 }
 

@@ -11,7 +11,7 @@
  *   L2: ready
  *   L2: beat N                      twice a second; passes in the page grow
  *
- * And what calls.c and key.c say, when the tool asks for it.
+ * And what calls.c, key.c and answer.c say, when the tool asks for it.
  *
  * On every CPU the same number of processes forms a ring and hands on a token,
  * so that each pass is one change of the address space, and there is no other.
@@ -261,6 +261,7 @@ static void report(char *seen, double *next)
 		*next = now() + 0.5;
 	}
 	switch_key(beats);
+	answer(beats);
 }
 
 /* Start the processes of @cpu's ring; process 1 leads the first. */

@@ -14,6 +14,7 @@ struct page {
 	volatile uint64_t passes[MAX_CPUS];
 	volatile uint64_t entry;
 	volatile uint64_t key;
+	volatile uint64_t asked, answered;
 };
 
 extern struct page *page;
@@ -33,5 +34,8 @@ void count_calls(int cpu);
 
 /* key.c */
 void switch_key(int beat);
+
+/* answer.c */
+void answer(int beat);
 
 #endif /* L2_H */
