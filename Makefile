@@ -65,7 +65,7 @@ boot: $(if $(NOBUILD),,$(if $(DEBUG),kernel-debug,kernel) qemu) ## run CMD='...'
 	@$(H)/boot.sh $(or $(CPU),amd) "$$CMD"
 
 .PHONY: l2 test debug-test demo bench
-l2: kernel-l2 ## the guest: its kernel and initramfs, build/l2
+l2: kernel-l2 ## the guests: their kernel and initramfs, build/l2
 	@$(H)/l2-initramfs.sh
 
 # What the tests run on and what they run.
