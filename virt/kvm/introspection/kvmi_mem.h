@@ -118,6 +118,12 @@ int kvmi_mem_mmap(struct kvmi_mem *mem, struct vm_area_struct *vma);
 struct file *kvmi_mem_open_file(struct kvmi_mem *mem, bool writable);
 int kvmi_mem_open_fd(struct kvmi_mem *mem, bool writable);
 struct inode *kvmi_mem_alloc_inode(void);
+
+/* mem_mapped.c */
+int kvmi_mem_tell(struct kvmi_mem *mem, gfn_t gfn, unsigned int set,
+		  unsigned int clear);
+int kvmi_mem_announce(struct kvmi_mem *mem, gfn_t gfn, unsigned int nr,
+		      bool write);
 void kvmi_mem_file_unmap(struct kvmi_mem *mem, struct kvm_memory_slot *slot,
 			 gfn_t first, gfn_t last);
 
