@@ -8,10 +8,16 @@ UAPI := $(O)/uapi
 UAPI_HEADERS := $(UAPI)/linux/kvmi.h $(UAPI)/linux/kvmmem.h $(UAPI)/asm/kvmi.h
 UAPI_CFLAGS := -I$(UAPI)
 
-$(UAPI)/linux/%.h: $(KVMI_ROOT)/include/uapi/linux/%.h
-	@mkdir -p $(@D)
-	@cp $< $@
+# Explicit targets: make would remove what only a pattern rule names. Moved into place,
+# as the library and the command are made at the same time.
+define copy_header
+@mkdir -p $(@D)
+@cp $< $@.$$$$ && mv $@.$$$$ $@
+endef
+
+$(UAPI)/linux/kvmi.h $(UAPI)/linux/kvmmem.h: $(UAPI)/linux/%.h: \
+		$(KVMI_ROOT)/include/uapi/linux/%.h
+	$(copy_header)
 
 $(UAPI)/asm/kvmi.h: $(KVMI_ROOT)/arch/x86/include/uapi/asm/kvmi.h
-	@mkdir -p $(@D)
-	@cp $< $@
+	$(copy_header)
