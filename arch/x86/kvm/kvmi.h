@@ -138,6 +138,16 @@ static inline int kvmi_faultin_pfn(struct kvm_vcpu *vcpu,
 	return KVMI_PASS;
 }
 
+void __kvmi_set_sregs(struct kvm_vcpu *vcpu, const struct kvm_sregs *sregs);
+
+/* The VMM sets the special registers. */
+static inline void kvmi_set_sregs(struct kvm_vcpu *vcpu,
+				  const struct kvm_sregs *sregs)
+{
+	if (kvmi_vm_active(vcpu->kvm))
+		__kvmi_set_sregs(vcpu, sregs);
+}
+
 /*
  * The guest calls KVM_HC_MEM_MAP or KVM_HC_MEM_UNMAP at privilege level 0, with
  * kvm->srcu held. May sleep. Returns what the guest gets.
@@ -193,6 +203,8 @@ static inline int kvmi_faultin_pfn(struct kvm_vcpu *vcpu,
 	return KVMI_PASS;
 }
 
+static inline void kvmi_set_sregs(struct kvm_vcpu *vcpu,
+				  const struct kvm_sregs *sregs) { }
 static inline unsigned long kvmi_mem_hypercall(struct kvm_vcpu *vcpu,
 					       unsigned long nr, unsigned long a0,
 					       unsigned long a1, unsigned long a2)

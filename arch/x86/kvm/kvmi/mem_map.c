@@ -159,3 +159,13 @@ int __kvmi_faultin_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	}
 	return RET_PF_CONTINUE;
 }
+
+/*
+ * Without paging on the first vCPU, the VMM resets the VM. What boots next does not know
+ * that some of its frames are not its own.
+ */
+void __kvmi_set_sregs(struct kvm_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	if (kvm_vcpu_is_reset_bsp(vcpu) && !(sregs->cr0 & X86_CR0_PG))
+		kvmi_guest_maps_remove(vcpu->kvm, 0, ULONG_MAX);
+}

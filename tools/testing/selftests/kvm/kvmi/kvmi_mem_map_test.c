@@ -198,6 +198,30 @@ KVMI_TEST(kvmi_mem_map, peer_changes, guest_spin)
 	TEST_ASSERT_EQ(*hva, 7);
 }
 
+/* The VMM resets the VM that maps: its next kernel has all of its pages. */
+KVMI_TEST(kvmi_mem_map, peer_reset, guest_spin)
+{
+	struct kvm_sregs sregs, reset;
+	__u64 *hva = slot(t);
+	PEER(peer);
+
+	*hva = 5;
+	*(__u64 *)peer.hva = 0x77;
+	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
+	vcpu_sregs_get(peer.vcpu, &sregs);
+	vcpu_sregs_set(peer.vcpu, &sregs);
+	TEST_ASSERT_EQ(peer_read(&peer, PEER_GPA), 5);
+	reset = sregs;
+	reset.cr0 &= ~X86_CR0_PG;
+	reset.efer &= ~EFER_LMA;
+	reset.cs.l = 0;
+	vcpu_sregs_set(peer.vcpu, &reset);
+	vcpu_sregs_set(peer.vcpu, &sregs);
+	TEST_ASSERT_EQ(peer_read(&peer, PEER_GPA), 0x77);
+	TEST_ASSERT_EQ(peer_unmap(&peer, PEER_GPA), -KVM_ENOENT);
+	kvm_vm_free(peer.vm);
+}
+
 KVMI_TEST(kvmi_mem_map, dirty_log, guest_spin)
 {
 	unsigned long log[1];
