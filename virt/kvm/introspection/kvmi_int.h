@@ -146,6 +146,7 @@ struct kvm_introspection {
 	DECLARE_BITMAP(vm_events, KVMI_NUM_EVENTS);
 	struct maple_tree page_access;
 	struct xarray guest_maps;
+	/* Of who maps memory */
 	struct mutex mem_lock;
 	struct kvmi_mem *mem;
 	unsigned long views;

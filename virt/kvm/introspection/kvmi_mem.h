@@ -56,6 +56,7 @@ struct kvmi_mem {
 	struct inode *inode;
 	struct xarray mapped;
 	atomic_t seq;
+	/* Of what is mapped in other VMs */
 	struct mutex lock;
 	struct rb_root_cached guest_maps;
 	unsigned int nr_tokens;

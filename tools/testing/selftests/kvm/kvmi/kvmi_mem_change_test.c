@@ -46,8 +46,10 @@ struct writer {
 /* One look and one write. What is seen of a page that is lost meanwhile does not count. */
 static void check_access(struct change *c, struct writer *w)
 {
-	__u64 lost = READ_ONCE(c->lost), counted = smp_load_acquire(&c->counted), seen, own;
+	__u64 lost = READ_ONCE(c->lost), counted, seen, own;
 
+	/* Pairs with the release in count(): the page has what was counted. */
+	counted = smp_load_acquire(&c->counted);
 	if (lost & 1)
 		return;
 	if (lost != w->lost)
@@ -125,6 +127,7 @@ static void count(struct change *c)
 	__u64 n = c->counted + 1;
 
 	c->hva[VMM_WORD] = n;
+	/* Pairs with the acquire of those who look. */
 	smp_store_release(&c->counted, n);
 }
 
@@ -239,6 +242,7 @@ static void *reader_thread(void *arg)
 	__u64 counted;
 
 	while (!READ_ONCE(c->stop)) {
+		/* Pairs with the release in count(). */
 		counted = smp_load_acquire(&c->counted);
 		TEST_ASSERT(c->mapped[VMM_WORD] >= counted, "the process reads an old page");
 		WRITE_ONCE(c->process_accesses, c->process_accesses + 1);

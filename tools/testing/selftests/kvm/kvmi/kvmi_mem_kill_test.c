@@ -29,6 +29,20 @@ struct shared {
 
 static struct shared *shared;
 
+/* One token at a time goes from the tool to the other VM. */
+static bool token_is_there(void)
+{
+	/* Pairs with the release in pass_token(). */
+	return smp_load_acquire(&shared->has_token);
+}
+
+/* @there: it can be taken; else it has been. */
+static void pass_token(bool there)
+{
+	/* Pairs with the acquire in token_is_there(). */
+	smp_store_release(&shared->has_token, there);
+}
+
 static void worked(int who)
 {
 	WRITE_ONCE(shared->accesses[who], READ_ONCE(shared->accesses[who]) + 1);
@@ -60,9 +74,9 @@ static void run_peer(void)
 	for (int i = 0; i < PAGES; i++)
 		*(__u64 *)(peer.hva + i * MEM_PAGE) = OWN;
 	for (int i = 0; i < PAGES; i++) {
-		KVMI_WAIT(smp_load_acquire(&shared->has_token), "a token");
+		KVMI_WAIT(token_is_there(), "a token");
 		*peer.token = shared->token;
-		smp_store_release(&shared->has_token, false);
+		pass_token(false);
 		/* The VM may be gone already. */
 		if (peer_map(&peer, MEM_GPA + i * MEM_PAGE, PEER_GPA + i * MEM_PAGE))
 			break;
@@ -104,8 +118,8 @@ static void run_tool(int sock)
 
 	for (int i = 0; i < PAGES; i++) {
 		TEST_ASSERT_EQ(mem_token(&tool, &shared->token), 0);
-		smp_store_release(&shared->has_token, true);
-		KVMI_WAIT(!smp_load_acquire(&shared->has_token), "the other VM to take a token");
+		pass_token(true);
+		KVMI_WAIT(!token_is_there(), "the other VM to take a token");
 	}
 	WRITE_ONCE(shared->is_mapped, true);
 	for (int i = 0; ; i++) {

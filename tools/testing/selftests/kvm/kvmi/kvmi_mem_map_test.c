@@ -11,13 +11,12 @@ static __u64 *slot(struct kvmi_test *t)
 	return (__u64 *)mem_add_slot(t->vm, PAGES, 0);
 }
 
-#define PEER(name)	struct peer name; peer_create(&name)
-
 KVMI_TEST(kvmi_mem_map, shows_memory, guest_spin)
 {
 	__u64 *hva = slot(t), *own;
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	own = (__u64 *)peer.hva;
 	*hva = 0x1234;
 	*own = 0x77;
@@ -46,8 +45,9 @@ KVMI_TEST(kvmi_mem_map, guest_sees, guest_spin)
 {
 	vm_paddr_t gpa = addr_gva2gpa(t->vm, t->guest_gva[0]);
 	__u64 in_page = gpa % MEM_PAGE + offsetof(struct kvmi_guest, count), count;
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, gpa & ~(MEM_PAGE - 1), PEER_GPA), 0);
 	kvmi_run(t, 0);
 	count = peer_read(&peer, PEER_GPA + in_page);
@@ -60,8 +60,9 @@ KVMI_TEST(kvmi_mem_map, guest_sees, guest_spin)
 KVMI_TEST(kvmi_mem_map, bad_calls, guest_spin)
 {
 	struct kvmi_map_mem_token token;
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	slot(t);
 	memset(peer.token, 0x5a, sizeof(*peer.token));
 	TEST_ASSERT_EQ(peer_map(&peer, MEM_GPA, PEER_GPA), -KVM_ENOENT);
@@ -95,8 +96,9 @@ KVMI_TEST(kvmi_mem_map, bad_calls, guest_spin)
 KVMI_TEST(kvmi_mem_map, bad_source, guest_spin)
 {
 	struct kvmi_tool tool;
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	slot(t);
 	kvmi_tool_init(&tool, kvmi_hook(peer.vm->fd));
 	TEST_ASSERT_EQ(peer_map_new(&peer, &tool, PEER_GPA + MEM_PAGE, PEER_GPA), -KVM_EINVAL);
@@ -110,8 +112,9 @@ KVMI_TEST(kvmi_mem_map, bad_source, guest_spin)
 KVMI_TEST(kvmi_mem_map, read_only, guest_spin)
 {
 	__u64 *hva = slot(t);
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	*hva = 5;
 	kvmi_feature(t->vm->fd, KVM_INTROSPECTION_COMMAND, KVMI_VM_WRITE_PHYSICAL, 0);
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
@@ -125,8 +128,9 @@ KVMI_TEST(kvmi_mem_map, read_only, guest_spin)
 KVMI_TEST(kvmi_mem_map, memory_changes, guest_spin)
 {
 	__u64 *hva = slot(t), *other;
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	*(__u64 *)peer.hva = 0x77;
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
 	peer_write(&peer, PEER_GPA, 1);
@@ -154,8 +158,9 @@ KVMI_TEST(kvmi_mem_map, memory_changes, guest_spin)
 KVMI_TEST(kvmi_mem_map, ends_with_session, guest_spin)
 {
 	__u64 *hva = slot(t);
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	*hva = 5;
 	*(__u64 *)peer.hva = 0x77;
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
@@ -176,8 +181,9 @@ KVMI_TEST(kvmi_mem_map, ends_with_session, guest_spin)
 KVMI_TEST(kvmi_mem_map, peer_changes, guest_spin)
 {
 	__u64 *hva = slot(t);
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	*hva = 5;
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA + MEM_PAGE), 0);
@@ -203,8 +209,9 @@ KVMI_TEST(kvmi_mem_map, peer_reset, guest_spin)
 {
 	struct kvm_sregs sregs, reset;
 	__u64 *hva = slot(t);
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	*hva = 5;
 	*(__u64 *)peer.hva = 0x77;
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA, PEER_GPA), 0);
@@ -225,8 +232,9 @@ KVMI_TEST(kvmi_mem_map, peer_reset, guest_spin)
 KVMI_TEST(kvmi_mem_map, dirty_log, guest_spin)
 {
 	unsigned long log[1];
-	PEER(peer);
+	struct peer peer;
 
+	peer_create(&peer);
 	mem_add_slot(t->vm, PAGES, KVM_MEM_LOG_DIRTY_PAGES);
 	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA + 2 * MEM_PAGE, PEER_GPA), 0);
 	peer_read(&peer, PEER_GPA);
