@@ -286,4 +286,31 @@ KVMI_TEST(kvmi_mem_file, tokens_expire, guest_spin)
 	TEST_ASSERT(mem_open(&token, 0) == -ENOENT, "used when it was too old");
 }
 
+/* By the UUID that kvmi_hook_fd() gives. */
+#define PROC_FILE	"/proc/kvmi-mem-6B766D69-0000-0000-0000-000000000000"
+
+KVMI_TEST(kvmi_mem_file, proc, guest_spin)
+{
+	__u8 *hva = mem_add_slot(t->vm, 1, 0), *p;
+	int file;
+
+	file = open(PROC_FILE, O_RDWR);
+	TEST_ASSERT(file >= 0, "%s: %s", PROC_FILE, strerror(errno));
+	p = mem_mmap(file, MEM_GPA, 1, PROT_READ | PROT_WRITE);
+	TEST_ASSERT(mem_write(p, 3) == 3 && *hva == 3, "not written");
+
+	kvmi_feature(t->vm->fd, KVM_INTROSPECTION_COMMAND, KVMI_VM_WRITE_PHYSICAL, 0);
+	TEST_ASSERT(open(PROC_FILE, O_RDWR) < 0 && errno == EACCES, "may not write: %s",
+		    strerror(errno));
+	close(open(PROC_FILE, O_RDONLY));
+
+	kvmi_unhook(t->vm->fd);
+	TEST_ASSERT(mem_read(p) == -1, "read after the session");
+	TEST_ASSERT(mmap(NULL, MEM_PAGE, PROT_READ, MAP_SHARED, file, MEM_GPA) == MAP_FAILED,
+		    "mapped after the session");
+	TEST_ASSERT(open(PROC_FILE, O_RDONLY) < 0 && errno == ENOENT, "opened after the session");
+	munmap(p, MEM_PAGE);
+	close(file);
+}
+
 KVMI_TEST_MAIN()
