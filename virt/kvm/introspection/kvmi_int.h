@@ -380,6 +380,7 @@ static inline bool kvmi_is_guest_memory(const struct kvm_memory_slot *slot)
 struct kvm_memory_slot *kvmi_find_slot(struct kvm *kvm, gfn_t gfn);
 
 /* vm_memory.c */
+struct kvm_memory_slot *kvmi_find_page(struct kvm *kvm, gfn_t gfn, bool write);
 bool kvmi_write_needs_vcpu(struct kvm *kvm);
 
 #include "kvmi_commands.h"

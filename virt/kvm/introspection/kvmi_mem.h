@@ -107,6 +107,7 @@ void kvmi_mem_put(struct kvmi_mem *mem);
 void kvmi_mem_end(struct kvm_introspection *kvmi);
 long kvmi_mem_get_pages(struct kvmi_mem *mem, gfn_t gfn, unsigned int nr,
 			unsigned int gup_flags, struct page **pages);
+bool kvmi_mem_has_dirty_ring(struct kvmi_mem *mem);
 void kvmi_mem_mark_dirty(struct kvm_memory_slot *slot, gfn_t gfn);
 
 /* mem_token.c */

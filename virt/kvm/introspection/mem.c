@@ -31,7 +31,7 @@ void kvmi_mem_put(struct kvmi_mem *mem)
 		kvmi_mem_free(mem);
 }
 
-/* What has been written since it was last looked at counts for the VM's dirty log. */
+/* What was written, other than by the VM, counts for its dirty log. Under kvm->srcu. */
 void kvmi_mem_mark_dirty(struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	if (slot->dirty_bitmap)
@@ -235,13 +235,24 @@ void kvmi_mem_end(struct kvm_introspection *kvmi)
 	kvmi_mem_put(mem);
 }
 
+/* False, too, when the session has ended: then nothing can be written anyway. */
+bool kvmi_mem_has_dirty_ring(struct kvmi_mem *mem)
+{
+	bool r;
+
+	rcu_read_lock();
+	r = !READ_ONCE(mem->ended) && kvmi_write_needs_vcpu(mem->kvm);
+	rcu_read_unlock();
+	return r;
+}
+
 /* Where the VMM has @gfn, and up to @nr frames from there. Returns their number. */
 static long kvmi_mem_hva(struct kvmi_mem *mem, gfn_t gfn, unsigned int nr,
 			 bool write, unsigned long *hva)
 {
 	struct kvm_memory_slot *slot;
 	struct kvm *kvm = mem->kvm;
-	long r = -EFAULT;
+	long r;
 	int idx;
 
 	rcu_read_lock();
@@ -251,9 +262,8 @@ static long kvmi_mem_hva(struct kvmi_mem *mem, gfn_t gfn, unsigned int nr,
 	}
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = kvmi_find_slot(kvm, gfn);
-	if (!slot || slot->flags & KVM_MEMSLOT_INVALID ||
-	    kvm_mem_is_private(kvm, gfn)) {
+	slot = kvmi_find_page(kvm, gfn, false);
+	if (!slot) {
 		r = -EFAULT;
 	} else if (write && (slot->flags & KVM_MEM_READONLY ||
 			     kvmi_write_needs_vcpu(kvm))) {

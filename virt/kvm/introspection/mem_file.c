@@ -93,10 +93,11 @@ static int kvmi_mem_file_insert(struct kvmi_mem_insert *insert, gfn_t gfn,
  * space: another process may want to map memory of this one. Returns what the fault
  * handler is to return.
  */
-static vm_fault_t kvmi_mem_fault_wait(struct vm_fault *vmf, gfn_t gfn, bool write)
+static vm_fault_t kvmi_mem_fault_wait(struct vm_fault *vmf, bool write)
 {
 	struct kvmi_mem *mem = vmf->vma->vm_private_data;
 	unsigned int flags = FOLL_INTERRUPTIBLE | (write ? FOLL_WRITE : 0);
+	gfn_t gfn = vmf->pgoff;
 	struct page *page;
 	long r;
 
@@ -164,8 +165,7 @@ static long kvmi_fault_pages(struct vm_fault *vmf, struct kvmi_mem_insert *inser
 	while (r > 0)
 		put_page(insert->pages[--r]);
 	insert->addr = here;
-	gfn = linear_page_index(vmf->vma, here);
-	return kvmi_mem_get_pages(insert->mem, gfn, 1, flags, insert->pages);
+	return kvmi_mem_get_pages(insert->mem, vmf->pgoff, 1, flags, insert->pages);
 }
 
 static vm_fault_t kvmi_mem_fault_page(struct vm_fault *vmf, bool write)
@@ -190,8 +190,7 @@ static vm_fault_t kvmi_mem_fault_page(struct vm_fault *vmf, bool write)
 		nr = kvmi_fault_around(vmf, write, &insert.addr);
 		nr = kvmi_fault_pages(vmf, &insert, nr);
 		if (nr == -EAGAIN)
-			return kvmi_mem_fault_wait(vmf, linear_page_index(vmf->vma,
-						   vmf->address & PAGE_MASK), write);
+			return kvmi_mem_fault_wait(vmf, write);
 		if (nr < 0)
 			return VM_FAULT_SIGBUS;
 
@@ -264,6 +263,9 @@ struct file *kvmi_mem_open_file(struct kvmi_mem *mem, bool writable)
 {
 	struct file *file;
 
+	if (writable && kvmi_mem_has_dirty_ring(mem))
+		return ERR_PTR(-EOPNOTSUPP);
+
 	file = anon_inode_getfile("[kvmi-mem]", &kvmi_mem_fops, mem,
 				  writable ? O_RDWR : O_RDONLY);
 	if (IS_ERR(file))
@@ -278,9 +280,6 @@ int kvmi_mem_open_fd(struct kvmi_mem *mem, bool writable)
 {
 	struct file *file;
 	int fd;
-
-	if (writable && kvmi_write_needs_vcpu(mem->kvm))
-		return -EOPNOTSUPP;
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)

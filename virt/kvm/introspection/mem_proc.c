@@ -31,8 +31,6 @@ static int kvmi_proc_open(struct inode *inode, struct file *file)
 		return -EPERM;
 	if (!kvmi_mem_is_allowed(kvmi, writable))
 		return -EACCES;
-	if (writable && kvmi_write_needs_vcpu(kvmi->kvm))
-		return -EOPNOTSUPP;
 
 	mem = kvmi_mem_get(kvmi);
 	if (IS_ERR(mem))

@@ -39,8 +39,7 @@ static void kvmi_end_access(struct kvm *kvm)
  * Returns the slot of a page that can be read or, for @write, written. To be looked up
  * once for an access: another look may find another slot.
  */
-static struct kvm_memory_slot *kvmi_find_page(struct kvm *kvm, gfn_t gfn,
-					      bool write)
+struct kvm_memory_slot *kvmi_find_page(struct kvm *kvm, gfn_t gfn, bool write)
 {
 	struct kvm_memory_slot *slot = kvmi_find_slot(kvm, gfn);
 
@@ -99,8 +98,7 @@ static int kvmi_write_page(struct kvm *kvm, gpa_t gpa, const void *data, int len
 	if (!slot || copy_to_user(kvmi_hva(slot, gpa), data, len))
 		return -KVM_ENOENT;
 
-	if (slot->dirty_bitmap)
-		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	kvmi_mem_mark_dirty(slot, gfn);
 	return 0;
 }
 

@@ -22,15 +22,6 @@ static bool kvmi_can_map(struct kvm *kvm)
 	return kvmi_vm_supported(kvm) && kvmi_arch_can_restrict(0);
 }
 
-/* With kvm->srcu held. */
-static bool kvmi_is_own_memory(struct kvm *kvm, gfn_t gfn)
-{
-	struct kvm_memory_slot *slot = kvmi_find_slot(kvm, gfn);
-
-	return slot && !(slot->flags & KVM_MEM_READONLY) &&
-	       !kvm_mem_is_private(kvm, gfn);
-}
-
 static bool kvmi_is_page(gpa_t gpa)
 {
 	return PAGE_ALIGNED(gpa) && gpa_to_gfn(gpa) < BIT_ULL(KVMI_GFN_BITS);
@@ -63,7 +54,7 @@ static int kvmi_mem_map(struct kvm_vcpu *vcpu, const struct kvmi_map_mem_token *
 		return -ENOENT;
 
 	r = -EINVAL;
-	if (mem->kvm == kvm || !kvmi_is_own_memory(kvm, gpa_to_gfn(gpa)))
+	if (mem->kvm == kvm || !kvmi_find_page(kvm, gpa_to_gfn(gpa), true))
 		goto out_put;
 	r = -ENOMEM;
 	if (!kvmi_get_or_alloc(kvm))
