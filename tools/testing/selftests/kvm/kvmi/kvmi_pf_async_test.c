@@ -4,7 +4,7 @@
  * has asked for that, does something else until it hears that the page is there.
  */
 #include "apic.h"
-#include "kvmi_pf_swap.h"
+#include "kvmi_pf_host.h"
 #include "kvmi_pf_uffd.h"
 #include "kvmi_test_harness.h"
 

@@ -6,9 +6,7 @@
  * Restricted pages whose memory the host takes away, moves and gives back. Every page has
  * a word that is known at its begin, and a function that returns.
  */
-#include <fcntl.h>
-#include <sys/mman.h>
-
+#include "kvmi_host_mm.h"
 #include "kvmi_pf_guest.h"
 
 #define SLOT		5
@@ -77,57 +75,21 @@ static inline void start_kinds(struct kvmi_test *t, const struct area *a)
 	restrict_pages(t, a);
 }
 
-/* --- the host's page tables --- */
-
-#define PM_PRESENT	BIT_ULL(63)
-#define PM_SWAPPED	BIT_ULL(62)
-#define PM_FRAME	(BIT_ULL(55) - 1)
-
-static inline void read_pagemap(const void *hva, __u64 *entries, int nr)
-{
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = open("/proc/self/pagemap", O_RDONLY);
-	TEST_ASSERT(pread(fd, entries, nr * 8, (__u64)hva / PAGE * 8) == nr * 8,
-		    "/proc/self/pagemap cannot be read");
-}
-
-static inline __u64 pagemap(const void *hva)
-{
-	__u64 entry;
-
-	read_pagemap(hva, &entry, 1);
-	return entry;
-}
-
 /* The page's frame on the host; it has to be there. */
 static inline __u64 frame_of(const struct area *a, int page)
 {
-	__u64 entry = pagemap(a->hva + page * PAGE);
-
-	TEST_ASSERT(entry & PM_PRESENT, "page %d is not present", page);
-	TEST_ASSERT(entry & PM_FRAME, "/proc/self/pagemap tells no frame");
-	return entry & PM_FRAME;
+	return host_frame(a->hva + page * PAGE);
 }
 
-static inline void write_file(const char *path, const char *text)
+static inline void page_out(const struct area *a, int page)
 {
-	int fd = open(path, O_WRONLY);
-
-	TEST_ASSERT(fd >= 0, "%s cannot be written", path);
-	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "write to %s failed", path);
-	close(fd);
+	host_page_out(a->hva + page * PAGE);
 }
 
-static inline __u64 read_number(const char *path)
+static inline void page_out_all(const struct area *a)
 {
-	FILE *f = fopen(path, "r");
-	__u64 val;
-
-	TEST_ASSERT(f && fscanf(f, "%llu", &val) == 1, "%s has no number", path);
-	fclose(f);
-	return val;
+	for (int i = 0; i < a->nr_pages; i++)
+		page_out(a, i);
 }
 
 static inline __u64 stat_of(struct kvmi_test *t, const char *name)

@@ -3,25 +3,14 @@
 #include "kvmi_pf_host.h"
 #include "kvmi_test_harness.h"
 
-#define KSM		"/sys/kernel/mm/ksm/"
 #define TWICE		(2 * NR_KINDS)		/* a partner for each page */
 
 FIXTURE(kvmi_pf_ksm) { struct kvmi_test t; };
 FIXTURE_SETUP(kvmi_pf_ksm) { kvmi_test_setup(&self->t, 1); }
 FIXTURE_TEARDOWN(kvmi_pf_ksm)
 {
-	/* What is merged stays merged until it is written. */
-	if (!access(KSM "run", W_OK))
-		write_file(KSM "run", "0");
+	ksm_off();
 	kvmi_test_teardown(&self->t);
-}
-
-static void start_ksm(const struct area *a)
-{
-	write_file(KSM "pages_to_scan", "1000");
-	write_file(KSM "sleep_millisecs", "1");
-	write_file(KSM "run", "1");
-	TEST_ASSERT(!madvise(a->hva, a->nr_pages * PAGE, MADV_MERGEABLE), "MADV_MERGEABLE failed");
 }
 
 static bool are_merged(const struct area *a)
@@ -60,12 +49,11 @@ KVMI_TEST(kvmi_pf_ksm, written, guest_insns)
 	struct kvmi_event_msg ev;
 
 	REQUIRE_PAGE_ACCESS(t);
-	if (access(KSM "run", W_OK))
-		SKIP_CASE("the kernel does not merge pages");
+	REQUIRE_KSM();
 	fill(&a);
 	start_kinds(t, &a);
 	access_all(t, &a);
-	start_ksm(&a);
+	ksm_on(a.hva, a.nr_pages * PAGE);
 	for (int i = 0; i < NR_KINDS; i++) {
 		__u8 access = kind_access(t, i);
 
@@ -98,11 +86,10 @@ KVMI_TEST(kvmi_pf_ksm, written_after_the_restriction, guest_insns)
 	struct area a = add_slot(t, TWICE, VM_MEM_SRC_ANONYMOUS);
 
 	REQUIRE_PAGE_ACCESS(t);
-	if (access(KSM "run", W_OK))
-		SKIP_CASE("the kernel does not merge pages");
+	REQUIRE_KSM();
 	fill(&a);
 	start_kinds(t, &a);
-	start_ksm(&a);
+	ksm_on(a.hva, a.nr_pages * PAGE);
 	merge(t, &a, 0x5500);
 	for (int i = 0; i < NR_KINDS; i++)
 		do_access(t, &a, i, ACCESS_R, kind_access(t, i));
@@ -124,11 +111,10 @@ KVMI_TEST(kvmi_pf_ksm, read_and_written, guest_insns)
 	struct kvmi_event_msg ev;
 
 	REQUIRE_PAGE_ACCESS(t);
-	if (access(KSM "run", W_OK))
-		SKIP_CASE("the kernel does not merge pages");
+	REQUIRE_KSM();
 	fill(&a);
 	start_kinds(t, &a);
-	start_ksm(&a);
+	ksm_on(a.hva, a.nr_pages * PAGE);
 	for (int i = 0; i < (can_step(t) ? 3 : 2); i++) {
 		merge(t, &a, 0x6600 + i);
 		begin_insn(t, insns[i], a.gva + NO_W * PAGE, 0);

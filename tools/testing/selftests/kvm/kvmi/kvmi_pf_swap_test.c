@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Restricted pages that the host has swapped out. */
-#include "kvmi_pf_swap.h"
+#include "kvmi_pf_host.h"
 #include "kvmi_test_harness.h"
 
 FIXTURE(kvmi_pf_swap) { struct kvmi_test t; };
