@@ -218,4 +218,19 @@ do {										\
 		SKIP(return, "the kernel does not merge pages");		\
 } while (0)
 
+/* --- another frame --- */
+
+/* The C library does not know it. */
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+
+/* The contents move; the old frame is out of use until the next boot. */
+static inline bool host_migrate(void *hva)
+{
+	__u64 frame = host_frame(hva);
+
+	return !madvise(hva, HOST_PAGE, MADV_SOFT_OFFLINE) && host_frame(hva) != frame;
+}
+
 #endif /* SELFTEST_KVMI_HOST_MM_H */

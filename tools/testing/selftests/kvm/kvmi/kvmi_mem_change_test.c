@@ -2,177 +2,23 @@
 /*
  * A page changes its place, again and again, while a process and another VM have it
  * mapped. None of them may read what the page was, nor write where it was.
- *
- * The VMM counts in the page before and after each change. Whoever reads it must find at
- * least what had been counted when he began. Both others count as well, in words of their
- * own, which the VMM looks at: none of their writes may be lost. A page that is lost on
- * purpose begins anew, with an odd number of changes meanwhile.
  */
 #include <sys/wait.h>
 
-#include "kvmi_mem_peer.h"
+#include "kvmi_host_mm.h"
+#include "kvmi_mem_change.h"
 
-KVMI_TEST_SUITE(kvmi_mem_change, 1);
+FIXTURE(kvmi_mem_change) { struct kvmi_test t; };
+FIXTURE_SETUP(kvmi_mem_change) { kvmi_test_setup(&self->t, 1); }
+FIXTURE_TEARDOWN(kvmi_mem_change)
+{
+	ksm_off();
+	kvmi_test_teardown(&self->t);
+	swap_off();
+}
 
 #define ROUNDS		200
-#define PATIENCE	20			/* accesses of each in a round */
-
-/* Words of the page. */
-enum { VMM_WORD, PROCESS_WORD, PEER_WORD };
-
-struct change {
-	struct kvmi_test *t;
-	struct peer peer;
-	volatile __u64 *hva;
-	volatile __u64 *mapped;
-	/* Between the threads */
-	__u64 counted;
-	__u64 lost;		/* how often the page was lost, odd: it is being */
-	__u64 process_accesses;
-	__u64 peer_accesses;
-	bool stop;
-};
-
-/* What one of them has written to its word, and of which page. */
-struct writer {
-	const char *who;
-	int word;
-	__u64 (*read)(struct change *c, int word);
-	void (*write)(struct change *c, int word, __u64 val);
-	__u64 wrote;
-	__u64 lost;
-};
-
-/* One look and one write. What is seen of a page that is lost meanwhile does not count. */
-static void check_access(struct change *c, struct writer *w)
-{
-	__u64 lost = READ_ONCE(c->lost), counted, seen, own;
-
-	/* Pairs with the release in count(): the page has what was counted. */
-	counted = smp_load_acquire(&c->counted);
-	if (lost & 1)
-		return;
-	if (lost != w->lost)
-		w->wrote = 0;
-	w->lost = lost;
-
-	seen = w->read(c, VMM_WORD);
-	own = w->read(c, w->word);
-	w->write(c, w->word, own + 1);
-	__sync_synchronize();
-	if (READ_ONCE(c->lost) != lost)
-		return;
-
-	TEST_ASSERT(seen >= counted, "%s reads %llu after %llu", w->who, seen, counted);
-	TEST_ASSERT(own >= w->wrote, "%s reads %llu, it wrote %llu", w->who, own, w->wrote);
-	w->wrote = own + 1;
-}
-
-static __u64 process_read(struct change *c, int word)
-{
-	return c->mapped[word];
-}
-
-static void process_write(struct change *c, int word, __u64 val)
-{
-	c->mapped[word] = val;
-}
-
-static __u64 guest_read(struct change *c, int word)
-{
-	return peer_read(&c->peer, PEER_GPA + word * 8);
-}
-
-static void guest_write(struct change *c, int word, __u64 val)
-{
-	peer_write(&c->peer, PEER_GPA + word * 8, val);
-}
-
-static void *process_thread(void *arg)
-{
-	struct writer w = {
-		.who = "the process",
-		.word = PROCESS_WORD,
-		.read = process_read,
-		.write = process_write,
-	};
-	struct change *c = arg;
-
-	while (!READ_ONCE(c->stop)) {
-		check_access(c, &w);
-		WRITE_ONCE(c->process_accesses, c->process_accesses + 1);
-	}
-	return NULL;
-}
-
-static void *peer_thread(void *arg)
-{
-	struct writer w = {
-		.who = "the other VM",
-		.word = PEER_WORD,
-		.read = guest_read,
-		.write = guest_write,
-	};
-	struct change *c = arg;
-
-	while (!READ_ONCE(c->stop)) {
-		check_access(c, &w);
-		WRITE_ONCE(c->peer_accesses, c->peer_accesses + 1);
-	}
-	return NULL;
-}
-
-static void count(struct change *c)
-{
-	__u64 n = c->counted + 1;
-
-	c->hva[VMM_WORD] = n;
-	/* Pairs with the acquire of those who look. */
-	smp_store_release(&c->counted, n);
-}
-
-static void change_setup(struct change *c, struct kvmi_test *t)
-{
-	int file = mem_file(t->vm->fd, KVMI_MEM_WRITABLE);
-
-	c->t = t;
-	c->hva = (__u64 *)mem_add_slot(t->vm, 1, 0);
-	peer_create(&c->peer);
-	TEST_ASSERT_EQ(peer_map_new(&c->peer, &t->tool, MEM_GPA, PEER_GPA), 0);
-	TEST_ASSERT(file >= 0, "KVM_INTROSPECTION_MEMORY: %s", strerror(-file));
-	c->mapped = (__u64 *)mem_mmap(file, MEM_GPA, 1, PROT_READ | PROT_WRITE);
-	close(file);
-}
-
-/* Changes the page by @step, with everybody at it, and counts. */
-static void change(struct kvmi_test *t, void (*step)(struct change *c, int round))
-{
-	struct change c = {};
-	__u64 process, peer;
-	pthread_t threads[2];
-
-	change_setup(&c, t);
-	pthread_create(&threads[0], NULL, process_thread, &c);
-	pthread_create(&threads[1], NULL, peer_thread, &c);
-
-	for (int i = 0; i < ROUNDS; i++) {
-		process = READ_ONCE(c.process_accesses);
-		peer = READ_ONCE(c.peer_accesses);
-		count(&c);
-		step(&c, i);
-		count(&c);
-		KVMI_WAIT(READ_ONCE(c.process_accesses) != process &&
-			  READ_ONCE(c.peer_accesses) != peer, "everybody to use the page");
-	}
-
-	WRITE_ONCE(c.stop, true);
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
-	/* What they wrote last is what the VMM has. */
-	TEST_ASSERT_EQ(c.hva[PROCESS_WORD], c.mapped[PROCESS_WORD]);
-	TEST_ASSERT_EQ(c.hva[PEER_WORD], guest_read(&c, PEER_WORD));
-	kvm_vm_free(c.peer.vm);
-}
+#define SLOW_ROUNDS	(host_cpu_is_amd ? 50 : 5)
 
 static void begin_loss(struct change *c)
 {
@@ -198,7 +44,7 @@ static void discard(struct change *c, int round)
 
 KVMI_TEST(kvmi_mem_change, discarded, guest_spin)
 {
-	change(t, discard);
+	change(t, ROUNDS, discard);
 }
 
 /* A child has the page as well: the next write, by whomever, makes a copy. */
@@ -224,7 +70,69 @@ static void share(struct change *c, int round)
 
 KVMI_TEST(kvmi_mem_change, shared_with_child, guest_spin)
 {
-	change(t, share);
+	change(t, ROUNDS, share);
+}
+
+/* On its way out it is used, and comes back at once; or it is on the device. */
+static void swap(struct change *c, int round)
+{
+	if (round & 1) {
+		push_out((void *)c->hva);
+		return;
+	}
+	pthread_rwlock_wrlock(&c->use);
+	host_page_out((void *)c->hva);
+	pthread_rwlock_unlock(&c->use);
+	/* The VMM is not the first one to want it. */
+	let_use(c);
+}
+
+KVMI_TEST(kvmi_mem_change, swapped_out, guest_spin)
+{
+	REQUIRE_SWAP();
+	change(t, SLOW_ROUNDS, swap);
+}
+
+/* The page becomes the same as another one, while it is only read. Then it is written. */
+static void merge(struct change *c, int round)
+{
+	static void *twin;
+
+	if (!round) {
+		twin = mmap(NULL, MEM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+		TEST_ASSERT(twin != MAP_FAILED, "mmap: %s", strerror(errno));
+		ksm_on(twin, MEM_PAGE);
+		ksm_on((void *)c->hva, MEM_PAGE);
+	}
+	set_read_only(c, true);
+	memcpy(twin, (void *)c->hva, MEM_PAGE);
+	KVMI_WAIT(host_frame(twin) == host_frame((void *)c->hva),
+		  "the host does not merge the pages");
+	let_use(c);
+	TEST_ASSERT_EQ(host_frame(twin), host_frame((void *)c->hva));
+	set_read_only(c, false);
+	let_use(c);
+	TEST_ASSERT(host_frame(twin) != host_frame((void *)c->hva), "the twin was written");
+}
+
+KVMI_TEST(kvmi_mem_change, merged, guest_spin)
+{
+	REQUIRE_KSM();
+	change(t, SLOW_ROUNDS, merge);
+}
+
+static void migrate(struct change *c, int round)
+{
+	/* Who is about to map it has a reference for that long. */
+	KVMI_WAIT(host_migrate((void *)c->hva), "the page does not move");
+}
+
+KVMI_TEST(kvmi_mem_change, migrated, guest_spin)
+{
+	if (madvise(NULL, 0, MADV_SOFT_OFFLINE))
+		SKIP_CASE("the kernel does not take frames out of use");
+	change(t, SLOW_ROUNDS, migrate);
 }
 
 static void protect(struct change *c, int round)
