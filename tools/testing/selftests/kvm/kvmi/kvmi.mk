@@ -30,6 +30,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_int3_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_ioctl_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mem_change_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mem_file_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mem_fuzz_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mem_kill_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_mem_map_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_memory_test
