@@ -38,6 +38,7 @@ static int refused(struct kvmintro_memory *m, const char *what, int err)
 static int keep(struct kvmintro_memory *m, int fd)
 {
 	m->fd = fd;
+	m->window_size = WINDOW_SIZE;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return 0;
 }
@@ -103,42 +104,82 @@ static void *map_part(struct kvmintro_memory *m, uint64_t gpa, size_t size, bool
 		    gpa);
 }
 
-/* The window around @gpa, NULL if it cannot be had. */
-static uint8_t *find_window(struct kvmintro_memory *m, uint64_t gpa)
+static void drop(struct map_window *w)
 {
-	struct map_window *w = NULL, *each;
-	void *at;
+	munmap(w->at, w->size);
+	w->at = NULL;
+}
 
-	gpa &= ~(WINDOW_SIZE - 1);
-	for (each = m->windows; each < m->windows + WINDOWS; each++) {
-		if (each->at && each->gpa == gpa) {
-			each->used = ++m->clock;
-			return each->at;
-		}
-		if (!w || each->used < w->used)
-			w = each;
+/* The one that was not used for longest, if there is any. */
+static bool drop_oldest(struct kvmintro_memory *m)
+{
+	struct map_window *oldest = NULL, *w;
+
+	for (w = m->windows; w < m->windows + WINDOWS; w++) {
+		if (w->at && (!oldest || w->used < oldest->used))
+			oldest = w;
 	}
-	at = map_part(m, gpa, WINDOW_SIZE, m->writable);
-	if (at == MAP_FAILED)
-		return NULL;
-	if (w->at)
-		munmap(w->at, WINDOW_SIZE);
-	*w = (struct map_window){ .gpa = gpa, .used = ++m->clock, .at = at };
-	return w->at;
+	if (oldest)
+		drop(oldest);
+	return oldest;
+}
+
+static struct map_window *free_window(struct kvmintro_memory *m)
+{
+	struct map_window *w;
+
+	for (;;) {
+		for (w = m->windows; w < m->windows + WINDOWS; w++) {
+			if (!w->at)
+				return w;
+		}
+		drop_oldest(m);
+	}
+}
+
+/* The window around @gpa. NULL, with errno: ENOMEM if there is no room for any. */
+static struct map_window *find_window(struct kvmintro_memory *m, uint64_t gpa)
+{
+	struct map_window *w;
+
+	for (w = m->windows; w < m->windows + WINDOWS; w++) {
+		if (w->at && gpa - w->gpa < w->size) {
+			w->used = ++m->clock;
+			return w;
+		}
+	}
+	w = free_window(m);
+	for (;;) {
+		w->gpa = gpa & ~(m->window_size - 1);
+		w->size = m->window_size;
+		w->at = map_part(m, w->gpa, w->size, m->writable);
+		if (w->at != MAP_FAILED)
+			break;
+		w->at = NULL;
+		if (errno == ENOMEM && drop_oldest(m))
+			continue;
+		if (errno != ENOMEM || m->window_size == WINDOW_SIZE_MIN)
+			return NULL;
+		m->window_size /= 2;
+	}
+	w->used = ++m->clock;
+	return w;
 }
 
 static ssize_t file_copy(struct kvmintro_memory *m, uint64_t gpa, void *buf, size_t size,
 			 bool write)
 {
-	uint8_t *at = find_window(m, gpa);
-	uint64_t offset = gpa % WINDOW_SIZE;
+	struct map_window *w = find_window(m, gpa);
+	uint8_t *at;
 	size_t bad;
 
-	if (!at)
-		return 0;
-	at += offset;
-	if (size > WINDOW_SIZE - offset)
-		size = WINDOW_SIZE - offset;
+	/* Where the file does not reach, a command knows why. */
+	if (!w)
+		return errno != ENOMEM ? 0 :
+		       kvmintro__fail(m->k, -errno, "no room to map memory: %s", strerror(errno));
+	at = w->at + (gpa - w->gpa);
+	if (size > w->size - (gpa - w->gpa))
+		size = w->size - (gpa - w->gpa);
 	while (size) {
 		if (write)
 			bad = kvmintro__guard_copy(at, buf, size, at);
@@ -177,7 +218,7 @@ static void file_close(struct kvmintro_memory *m)
 
 	for (i = 0; i < WINDOWS; i++) {
 		if (m->windows[i].at)
-			munmap(m->windows[i].at, WINDOW_SIZE);
+			drop(&m->windows[i]);
 	}
 	close(m->fd);
 }

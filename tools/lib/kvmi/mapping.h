@@ -11,12 +11,17 @@
 
 #define PAGE_MASK (KVMINTRO_PAGE_SIZE - 1ULL)
 
-/* What a file shows is mapped in windows: few system calls, and no need for ranges. */
+/*
+ * What a file shows is mapped in windows: few system calls, and no need for ranges. They
+ * get smaller where a process may not have that much address space.
+ */
 #define WINDOW_SIZE 0x40000000ULL
+#define WINDOW_SIZE_MIN 0x10000ULL
 #define WINDOWS 8
 
 struct map_window {
 	uint64_t gpa;
+	uint64_t size;
 	uint64_t used;
 	uint8_t *at;
 };
@@ -68,6 +73,7 @@ struct kvmintro_memory {
 	int fd;
 	/* Counts uses: what was not used for longest makes room. */
 	uint64_t clock;
+	uint64_t window_size;
 	struct map_window windows[WINDOWS];
 
 	/* GUEST_PAGES pages at @area, and what each holds where it is the tool's own. */

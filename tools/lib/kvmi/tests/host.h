@@ -4,8 +4,8 @@
 
 /*
  * A host with a guest whose memory is a file, for tests of the ways to reach it: a
- * thread answers commands, and open(), close(), ioctl(), mmap() and memcpy() of the
- * library come here (--wrap) for the devices that such a host has. Memory that a file
+ * thread answers commands, and open(), close(), ioctl(), memcpy(), mmap() and munmap() of
+ * the library come here (--wrap) for the devices that such a host has. Memory that a file
  * cannot show is memory of an empty file: it raises SIGBUS, too.
  */
 
@@ -38,6 +38,8 @@ struct host {
 	bool read_only;
 	/* It takes all away in the middle of the next copy. */
 	bool tear;
+	/* So many bytes of files that show memory can be mapped at a time; 0: any number. */
+	uint64_t room;
 	/* What was done. */
 	unsigned int tokens, reads, writes, queries, maps, unmaps;
 	uint32_t flags;

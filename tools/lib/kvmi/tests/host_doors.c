@@ -12,6 +12,7 @@
 #include "host_doors.h"
 
 #define REPLACED_MAX 1024
+#define SHOWN_MAX 64
 
 /* A page of the tool's in whose place there is one of the guest's. */
 static struct replaced {
@@ -19,6 +20,12 @@ static struct replaced {
 	bool taken;
 	uint8_t own[PAGE];
 } replaced[REPLACED_MAX];
+
+/* What is mapped of files that show memory. */
+static struct shown {
+	void *at;
+	size_t size;
+} shown[SHOWN_MAX];
 
 static int vm_fd = -1, device_fd = -1, guest_fd = -1, nothing = -1;
 
@@ -215,6 +222,47 @@ static bool shows_memory(int fd)
 	       one.st_dev == other.st_dev;
 }
 
+static struct shown *find_shown(const void *at)
+{
+	size_t i;
+
+	for (i = 0; i < SHOWN_MAX; i++) {
+		if (shown[i].at == at)
+			return &shown[i];
+	}
+	return NULL;
+}
+
+static bool has_room(size_t size)
+{
+	uint64_t sum = size;
+	size_t i;
+
+	for (i = 0; i < SHOWN_MAX; i++)
+		sum += shown[i].size;
+	return !host.room || sum <= host.room;
+}
+
+static void *show_at(void *at, size_t size)
+{
+	struct shown *s = find_shown(NULL);
+
+	if (!s)
+		exit(1);
+	*s = (struct shown){ at, size };
+	host.maps++;
+	return at;
+}
+
+int __wrap_munmap(void *at, size_t size)
+{
+	struct shown *s = at ? find_shown(at) : NULL;
+
+	if (s)
+		*s = (struct shown){ 0 };
+	return __real_munmap(at, size);
+}
+
 /* Nothing at first, then the slots, then nothing again where a page is not shown. */
 void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
@@ -228,6 +276,10 @@ void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offs
 		fail(flags != MAP_SHARED ? EINVAL : EACCES);
 		return MAP_FAILED;
 	}
+	if (!has_room(size)) {
+		fail(ENOMEM);
+		return MAP_FAILED;
+	}
 	if (nothing < 0)
 		nothing = memfd_create("nothing", MFD_CLOEXEC);
 	base = __real_mmap(NULL, size, prot, MAP_SHARED, nothing, 0);
@@ -239,6 +291,5 @@ void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offs
 	if (host.unmapped && host.unmapped - offset < size)
 		__real_mmap(base + host.unmapped / PAGE * PAGE - offset, PAGE, prot,
 			    MAP_SHARED | MAP_FIXED, nothing, 0);
-	host.maps++;
-	return base;
+	return show_at(base, size);
 }

@@ -130,6 +130,34 @@ static void endings(int way)
 	host_close(k);
 }
 
+/* There is address space for so much only: it is mapped all the same. */
+static void little_room(void)
+{
+	static const uint64_t rooms[] = { 2 * GIB, GIB + MIB, GIB, GIB - 1, 3 * MIB, 0x10000 };
+	struct kvmintro_memory *m;
+	struct kvmintro *k;
+	size_t i;
+
+	for (i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		m = open_memory(&k, KVMINTRO_MEMORY_VM);
+		host.room = rooms[i];
+		ok(same(m, 0, MIB) && same(m, 2 * MIB, 2 * MIB) && same(m, GIB - MIB, 2 * MIB) &&
+		   put(m, GIB - 9000, 18000) && same(m, 3 * GIB, PAGE) && same(m, 0, 8) &&
+		   !host.reads && !host.writes, "room for %#llx bytes",
+		   (unsigned long long)rooms[i]);
+		kvmintro_memory_close(m);
+		host_close(k);
+	}
+	m = open_memory(&k, KVMINTRO_MEMORY_VM);
+	host.room = PAGE;
+	ok(kvmintro_memory_read(m, 0, buf, 8) == -ENOMEM && !host.reads &&
+	   strstr(kvmintro_error(k), "no room to map memory"), "no room: %s", kvmintro_error(k));
+	host.room = 0;
+	ok(same(m, GIB, MIB) && !host.reads, "room again");
+	kvmintro_memory_close(m);
+	host_close(k);
+}
+
 static void mappings(void)
 {
 	struct kvmintro *k;
@@ -267,6 +295,7 @@ int main(void)
 		holes(ways[i]);
 		endings(ways[i]);
 	}
+	little_room();
 	mappings();
 	signals();
 	own_buffer();

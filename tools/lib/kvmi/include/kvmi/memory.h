@@ -96,7 +96,7 @@ const char *kvmintro_memory_refusal(const struct kvmintro_memory *memory, int wa
  *
  * Return: 0; -ENOENT if a page has no memory, with the pages before it in @buf and what
  * is behind them undefined; -EINVAL if the range goes beyond the last address;
- * -ENOTCONN if the connection has ended.
+ * -ENOTCONN if the connection has ended; -ENOMEM if there is no room to map anything.
  */
 int kvmintro_memory_read(struct kvmintro_memory *memory, uint64_t gpa, void *buf,
 			 size_t size);
