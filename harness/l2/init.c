@@ -139,40 +139,64 @@ static void say_banner(void)
 	say("L2: banner %s", line);
 }
 
-static uint64_t say_memory(void)
+static FILE *open_iomem(void)
 {
-	unsigned long long start, end, last = 0;
-	char line[256];
 	FILE *f = fopen("/proc/iomem", "r");
 
 	if (!f)
 		die("/proc/iomem");
+	return f;
+}
+
+/* The next RAM that /proc/iomem names; its end, 0 behind the last. */
+static uint64_t next_ram(FILE *f, uint64_t *first)
+{
+	unsigned long long start, last;
+	char line[256];
+
 	while (fgets(line, sizeof(line), f)) {
 		if (strstr(line, "System RAM") &&
-		    sscanf(line, "%llx-%llx", &start, &end) == 2)
-			last = end + 1;
+		    sscanf(line, "%llx-%llx", &start, &last) == 2) {
+			*first = start;
+			return last + 1;
+		}
 	}
+	return 0;
+}
+
+static void say_memory(void)
+{
+	uint64_t first, end, last = 0;
+	FILE *f = open_iomem();
+
+	while ((end = next_ram(f, &first)))
+		last = end;
 	fclose(f);
-	say("L2: ram-end %#llx", last);
-	return last;
+	say("L2: ram-end %#llx", (unsigned long long)last);
 }
 
 /* The physical address of a page that begins with @pattern, 0 if none does. */
-static uint64_t find_physical(uint64_t end, const char *pattern)
+static uint64_t find_physical(const char *pattern)
 {
-	char found[MARKER_SIZE];
-	uint64_t address;
+	uint64_t address, end, found = 0;
 	int fd = open("/dev/mem", O_RDONLY);
+	char text[MARKER_SIZE];
+	FILE *f = open_iomem();
 
 	if (fd < 0)
 		die("/dev/mem");
-	for (address = 1 << 20; address < end; address += 4096) {
-		if (pread(fd, found, MARKER_SIZE, address) == MARKER_SIZE &&
-		    !memcmp(found, pattern, MARKER_SIZE))
-			break;
+	while (!found && (end = next_ram(f, &address))) {
+		if (address < 1 << 20)
+			continue;
+		for (; !found && address < end; address += 4096) {
+			if (pread(fd, text, MARKER_SIZE, address) == MARKER_SIZE &&
+			    !memcmp(text, pattern, MARKER_SIZE))
+				found = address;
+		}
 	}
+	fclose(f);
 	close(fd);
-	return address < end ? address : 0;
+	return found;
 }
 
 void *map_shared(int fd, off_t offset, int prot, int flags)
@@ -189,7 +213,7 @@ void *map_shared(int fd, off_t offset, int prot, int flags)
  * is found in memory by what it holds; twice, to be sure that it is the page
  * itself that was found.
  */
-static void make_page(uint64_t ram_end)
+static void make_page(void)
 {
 	uint64_t address, again;
 	struct timespec ts;
@@ -199,10 +223,10 @@ static void make_page(uint64_t ram_end)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	snprintf(page->marker, MARKER_SIZE, "%p %ld.%ld", (void *)page,
 		 (long)ts.tv_sec, ts.tv_nsec);
-	address = find_physical(ram_end, page->marker);
+	address = find_physical(page->marker);
 	snprintf(page->marker, MARKER_SIZE, "written by the guest itself");
 	/* What is left of the longer text makes this one unique, too. */
-	again = find_physical(ram_end, page->marker);
+	again = find_physical(page->marker);
 	if (!address || address != again)
 		die("the page was not found in /dev/mem");
 	memset(page->marker + strlen(page->marker), 0,
@@ -298,7 +322,6 @@ int main(void)
 {
 	char seen[MARKER_SIZE];
 	int cpu, in, out, unused;
-	uint64_t ram_end;
 	double next;
 
 	set_up();
@@ -309,10 +332,10 @@ int main(void)
 	if (cpus > MAX_CPUS)
 		cpus = MAX_CPUS;
 	say("L2: cpus %d", cpus);
-	ram_end = say_memory();
+	say_memory();
 	say_symbols();
 	say_banner();
-	make_page(ram_end);
+	make_page();
 	set_up_calls();
 	memcpy(seen, page->marker, MARKER_SIZE);
 
