@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by e2e.sh and two.sh: tools that come, go and die, and a guest whose QEMU knows
-# nothing of introspection.
+# Sourced by e2e.sh, two.sh and dump.sh: tools that come, go and die, and a guest whose
+# QEMU knows nothing of introspection.
 
 # A tool that dies must not take the guest along.
 test_killed_tool() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced in L1 by e2e.sh: guests, the tool, the result. Needs bash and busybox.
+# Sourced by e2e.sh, two.sh and dump.sh: guests, tool, result. Needs bash and busybox.
 
 RUN=${TMPDIR:-/run}
 KVMI=$ROOT/build/tools/kvmi
