@@ -139,6 +139,8 @@ const struct cli_command command_dump = {
 	"called FILE.partial until it is complete. It is removed if something fails and after\n"
 	"^C; what is left if kvmi is killed is overwritten the next time.\n\n"
 	"A region of memory that the guest's hardware has far behind all other and that is\n"
-	"smaller than a 16384th of its address may be missed; name it by --range.\n",
+	"smaller than a 16384th of its address may be missed; name it by --range. So has to be\n"
+	"read-only memory above all other: the firmware, just below 4 GiB, of a guest whose\n"
+	"memory ends below.\n",
 	.run = run_dump,
 };
