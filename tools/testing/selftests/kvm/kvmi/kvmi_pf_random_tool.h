@@ -211,12 +211,13 @@ static inline void switch_step(struct random_tool *r, int v, bool on)
 	r->step_on[v] = on;
 }
 
+/* Answered while the vCPU may be about to send an event for what was not allowed before. */
 static inline void pause_vcpu(struct random_tool *r, int v)
 {
 	NOTE(r, "vCPU %d: pause", v);
 	r->pauses[v]++;
 	KVMI_ASSERT_OK(kvmi_pause(&r->t->tool, v, any(r, 2)));
-	vcpu_is_up_to_date(r, v);
+	take_events(r);
 }
 
 /* What a change sets is in @to; elements are applied in their order. */
