@@ -12,6 +12,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_attach_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_breakpoint_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_error_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmd_response_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cmpxchg_flags_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_control_msr_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_event_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_cpuid_test
