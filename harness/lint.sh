@@ -127,10 +127,11 @@ check_paths() {
 }
 
 check_tables() { harness/lint-tables.sh || :; }
+check_series() { { harness/series.sh >/dev/null; } 2>&1 || :; }
 check_build() { harness/lint-build.sh || echo "harness/lint-build.sh broke off"; }
 check_docs() { "$ROOT/harness/docs.sh" >/dev/null || echo "make docs fails, see above"; }
 
-CHECKS=(licence run_bits size paths tables shell spelling checkpatch qemu_checkpatch docs build)
+CHECKS=(licence run_bits size paths tables series shell spelling checkpatch qemu_checkpatch docs build)
 [ $# -eq 0 ] || CHECKS=("$@")
 total=0
 for check in "${CHECKS[@]}"; do

@@ -33,7 +33,7 @@ add_files() {
 	read -r -a patterns < <(sed -n 's/^files: //p' "$LIST/$1")
 	git ls-tree -r refs/kvmi/assembled -- "${patterns[@]}" >"$WORK/ours"
 	git ls-tree -r base -- "${patterns[@]}" | cut -f 2 >"$WORK/theirs"
-	awk -F'\t' 'FNR == NR { theirs[$1]; next } !($2 in theirs)' "$WORK/theirs" "$WORK/ours" |
+	awk -F'\t' 'FILENAME == ARGV[1] { theirs[$1]; next } !($2 in theirs)' "$WORK/theirs" "$WORK/ours" |
 		git update-index --index-info
 	{ sed '/^files: /,/^$/d' "$LIST/$1"; echo; echo "$SIGN"; } >"$WORK/message"
 	commit_index "$WORK/message"
