@@ -79,12 +79,11 @@ saved_in() {
 # What most dumps are asked for.
 RANGE=()
 
-# Bochs takes long to dump and compare everything again and again: from here on only what
-# lies from a little below the hole on.
+# It takes long to dump and compare everything again and again, under Bochs and on the debug
+# kernel: from here on only what lies from a little below the hole on.
 look_at_less() {
 	local from=$((LOW - 0x400000)) first size
 
-	[ "${KVMI_CPU:-amd}" = intel ] || return 0
 	RANGE=(--range "$(printf '0x%x' $from)")
 	MEMORY=$(while read -r first size; do
 		if [ $((first)) -lt $from ]; then
