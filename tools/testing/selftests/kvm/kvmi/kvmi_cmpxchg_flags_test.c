@@ -7,15 +7,8 @@
  */
 #include "kselftest_harness.h"
 #include "kvm_util.h"
+#include "kvmi_flags.h"
 #include "processor.h"
-
-#define CF	BIT(0)
-#define PF	BIT(2)
-#define AF	BIT(4)
-#define ZF	BIT(6)
-#define SF	BIT(7)
-#define OF	BIT(11)
-#define FLAGS	(CF | PF | AF | ZF | SF | OF)
 
 /*
  * POPF leaves the flags as a whole. Then they are the difference of two registers, whose
@@ -32,8 +25,9 @@ static u64 name(u64 minuend, u64 subtrahend, bool equal)			\
 	u64 m[2] __aligned(16) = { }, a = equal ? 0 : 1, d = 0, flags;		\
 										\
 	asm volatile("lea -128(%%rsp), %%rsp; pushfq; popfq\n\t"		\
-		     "cmp %[sub], %[min]; " insn " (%[m]); pushfq\n\t"		\
-		     "pop %[flags]; lea 128(%%rsp), %%rsp"			\
+		     "lea 128(%%rsp), %%rsp\n\t"				\
+		     "cmp %[sub], %[min]; " insn " (%[m])\n\t"			\
+		     GET_FLAGS("%[flags]")					\
 		     : "+a"(a), "+d"(d), [flags] "=&r"(flags)			\
 		     : [min] "r"(minuend), [sub] "r"(subtrahend), [m] "r"(m),	\
 		       "b"(0ull), "c"(0ull) : "memory", "cc");			\
@@ -50,8 +44,7 @@ static u64 compare(u64 minuend, u64 subtrahend)
 {
 	u64 flags;
 
-	asm volatile("lea -128(%%rsp), %%rsp; cmp %[sub], %[min]; pushfq\n\t"
-		     "pop %[flags]; lea 128(%%rsp), %%rsp"
+	asm volatile("cmp %[sub], %[min]\n\t" GET_FLAGS("%[flags]")
 		     : [flags] "=r"(flags) : [min] "r"(minuend), [sub] "r"(subtrahend)
 		     : "memory", "cc");
 	return flags & FLAGS;

@@ -7,6 +7,7 @@
  * it has seen, which has to be the same in all memory of the same content. Whatever is
  * written lies in the pages that are mirrored.
  */
+#include "kvmi_flags.h"
 #include "kvmi_pf_random.h"
 
 /* Any offset, quite often at the end of a page. */
@@ -23,18 +24,6 @@ static inline __u64 at2(__u64 a)
 {
 	return at(a * 0x9e3779b97f4a7c15ull);
 }
-
-#define CF	BIT(0)
-#define PF	BIT(2)
-#define AF	BIT(4)
-#define ZF	BIT(6)
-#define SF	BIT(7)
-#define OF	BIT(11)
-#define FLAGS	(CF | PF | AF | ZF | SF | OF)
-
-/* Behind what the compiler keeps below its stack pointer. */
-#define GET_FLAGS(reg)								\
-	"lea -128(%%rsp), %%rsp; pushfq; pop " reg "; lea 128(%%rsp), %%rsp\n\t"
 
 #define OP(name)								\
 static noinline __attribute__((noclone)) __u64 op_##name(__u8 *mem, __u64 a)
