@@ -37,10 +37,12 @@ struct change {
 
 /* What one of them has written to its word, and of which page. */
 struct writer {
+	struct change *c;
 	const char *who;
 	int word;
 	__u64 (*read)(struct change *c, int word);
 	void (*write)(struct change *c, int word, __u64 val);
+	__u64 *accesses;
 	__u64 wrote;
 	__u64 lost;
 };
@@ -98,36 +100,14 @@ static inline void guest_write(struct change *c, int word, __u64 val)
 	peer_write(&c->peer, PEER_GPA + word * 8, val);
 }
 
-static inline void *process_thread(void *arg)
+static inline void *writer_thread(void *arg)
 {
-	struct writer w = {
-		.who = "the process",
-		.word = PROCESS_WORD,
-		.read = process_read,
-		.write = process_write,
-	};
-	struct change *c = arg;
+	struct writer *w = arg;
+	struct change *c = w->c;
 
 	while (!READ_ONCE(c->stop)) {
-		use_page(c, &w);
-		WRITE_ONCE(c->process_accesses, c->process_accesses + 1);
-	}
-	return NULL;
-}
-
-static inline void *peer_thread(void *arg)
-{
-	struct writer w = {
-		.who = "the other VM",
-		.word = PEER_WORD,
-		.read = guest_read,
-		.write = guest_write,
-	};
-	struct change *c = arg;
-
-	while (!READ_ONCE(c->stop)) {
-		use_page(c, &w);
-		WRITE_ONCE(c->peer_accesses, c->peer_accesses + 1);
+		use_page(c, w);
+		WRITE_ONCE(*w->accesses, *w->accesses + 1);
 	}
 	return NULL;
 }
@@ -187,11 +167,21 @@ static inline void change(struct kvmi_test *t, int rounds,
 			  void (*step)(struct change *c, int round))
 {
 	struct change c = {};
+	struct writer process = {
+		.c = &c, .who = "the process", .word = PROCESS_WORD,
+		.read = process_read, .write = process_write,
+		.accesses = &c.process_accesses,
+	};
+	struct writer peer = {
+		.c = &c, .who = "the other VM", .word = PEER_WORD,
+		.read = guest_read, .write = guest_write,
+		.accesses = &c.peer_accesses,
+	};
 	pthread_t threads[2];
 
 	change_setup(&c, t);
-	pthread_create(&threads[0], NULL, process_thread, &c);
-	pthread_create(&threads[1], NULL, peer_thread, &c);
+	pthread_create(&threads[0], NULL, writer_thread, &process);
+	pthread_create(&threads[1], NULL, writer_thread, &peer);
 
 	for (int i = 0; i < rounds; i++) {
 		count(&c);
