@@ -110,8 +110,8 @@ static void drop(struct map_window *w)
 	w->at = NULL;
 }
 
-/* The one that was not used for longest, if there is any. */
-static bool drop_oldest(struct kvmintro_memory *m)
+/* The one that was not used for longest, which is free then. NULL if there is none. */
+static struct map_window *drop_oldest(struct kvmintro_memory *m)
 {
 	struct map_window *oldest = NULL, *w;
 
@@ -128,13 +128,11 @@ static struct map_window *free_window(struct kvmintro_memory *m)
 {
 	struct map_window *w;
 
-	for (;;) {
-		for (w = m->windows; w < m->windows + WINDOWS; w++) {
-			if (!w->at)
-				return w;
-		}
-		drop_oldest(m);
+	for (w = m->windows; w < m->windows + WINDOWS; w++) {
+		if (!w->at)
+			return w;
 	}
+	return drop_oldest(m);
 }
 
 /* The window around @gpa. NULL, with errno: ENOMEM if there is no room for any. */
