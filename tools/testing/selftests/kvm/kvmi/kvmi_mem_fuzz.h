@@ -45,7 +45,6 @@ struct fuzz {
 	struct {
 		int fd;
 		bool writable;
-		__u64 session;
 	} file[NR_FILES];
 	struct mapping mapping[NR_MAPPINGS];
 
@@ -124,24 +123,21 @@ static inline void get_token(struct fuzz *f)
 	for (i = 0; i < NR_TOKENS && f->token[i].got; i++)
 		;
 	r = mem_token(&f->t->tool, &value);
-	if (i < NR_TOKENS) {
-		TEST_ASSERT_EQ(r, 0);
-		f->token[i].value = value;
-		f->token[i].got = kvmi_now_ms();
-		return;
-	}
-	if (r) {
+	if (i == NR_TOKENS && r) {
 		TEST_ASSERT_EQ(r, -KVM_EAGAIN);
 		f->refused++;
-	} else {
+		return;
+	}
+	TEST_ASSERT_EQ(r, 0);
+	if (i == NR_TOKENS) {
 		/* One has expired, and it was the first one. */
 		for (int j = i = 0; j < NR_TOKENS; j++)
 			if (f->token[j].got < f->token[i].got)
 				i = j;
 		TEST_ASSERT(token_is_old(f, i), "there are too many tokens");
-		f->token[i].value = value;
-		f->token[i].got = kvmi_now_ms();
 	}
+	f->token[i].value = value;
+	f->token[i].got = kvmi_now_ms();
 }
 
 /* A token that can be used, or a value that is none: NO_TOKEN. */
@@ -190,7 +186,6 @@ static inline void keep_file(struct fuzz *f, int fd, bool writable)
 	close_file(f, i);
 	f->file[i].fd = fd;
 	f->file[i].writable = writable;
-	f->file[i].session = f->session;
 	f->opens++;
 }
 
@@ -201,14 +196,14 @@ static inline void drop_mapping(struct mapping *m)
 	m->p = NULL;
 }
 
-static inline void keep_mapping(struct fuzz *f, void *p, __u64 gpa, __u64 pages, int prot,
-				__u64 session)
+/* Files end with their session, so that it is that of now. */
+static inline void keep_mapping(struct fuzz *f, void *p, __u64 gpa, __u64 pages, int prot)
 {
 	struct mapping *m = &f->mapping[any(f, NR_MAPPINGS)];
 
 	drop_mapping(m);
 	*m = (struct mapping){ .p = p, .gpa = gpa, .pages = pages, .prot = prot,
-			       .session = session };
+			       .session = f->session };
 	f->maps++;
 }
 
@@ -231,8 +226,7 @@ static inline void add_target(struct fuzz *f)
 
 static inline void fuzz_setup(struct fuzz *f, struct kvmi_test *t)
 {
-	const char *seed = getenv("KVMI_SEED");
-	__u32 number = seed ? strtoul(seed, NULL, 0) : kvmi_now_ms() ^ getpid() << 16;
+	__u32 number = kvmi_env("KVMI_SEED", kvmi_now_ms() ^ getpid() << 16);
 
 	printf("# KVMI_SEED=0x%x\n", number);
 	fflush(stdout);

@@ -199,7 +199,7 @@ static void fuzz_mmap(struct fuzz *f)
 		 f->file[i].fd, gpa);
 	expect_error(f, "mmap()", p == MAP_FAILED ? -errno : 0, errors);
 	if (p != MAP_FAILED)
-		keep_mapping(f, p, gpa, pages, prot, f->file[i].session);
+		keep_mapping(f, p, gpa, pages, prot);
 }
 
 /* --- accesses --- */
@@ -285,12 +285,11 @@ static void (*const calls[])(struct fuzz *f) = {
 
 TEST_F_TIMEOUT(kvmi_mem_fuzz, arguments, 3600)
 {
-	const char *seconds = getenv("KVMI_SECONDS");
 	static struct fuzz f;
 	__u64 end, n = 0;
 
 	fuzz_setup(&f, &self->t);
-	end = kvmi_now_ms() + 1000 * (seconds ? strtoull(seconds, NULL, 0) : SECONDS);
+	end = kvmi_now_ms() + 1000 * kvmi_env("KVMI_SECONDS", SECONDS);
 	do {
 		calls[any(&f, ARRAY_SIZE(calls))](&f);
 		n++;

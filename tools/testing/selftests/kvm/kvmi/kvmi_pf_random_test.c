@@ -359,12 +359,11 @@ KVMI_TEST_SUITE(kvmi_pf_random, VCPUS);
 
 TEST_F_TIMEOUT(kvmi_pf_random, restrictions, 3600)
 {
-	const char *seed = getenv("KVMI_SEED"), *seconds = getenv("KVMI_SECONDS");
 	struct kvmi_test *t = &self->t;
 	struct random_tool r = { };
 	__u64 end;
 
-	r.state = seed ? strtoull(seed, NULL, 0) : kvmi_now_ms() << 20 ^ getpid();
+	r.state = kvmi_env("KVMI_SEED", kvmi_now_ms() << 20 ^ getpid());
 	/* The one number that the generator would repeat. */
 	r.state = r.state ?: 1;
 	printf("# KVMI_SEED=0x%llx\n", r.state);
@@ -378,7 +377,7 @@ TEST_F_TIMEOUT(kvmi_pf_random, restrictions, 3600)
 	for (int v = 0; v < VCPUS; v++)
 		switch_pf(&r, v, true);
 
-	end = kvmi_now_ms() + 1000 * (seconds ? strtoull(seconds, NULL, 0) : SECONDS);
+	end = kvmi_now_ms() + 1000 * kvmi_env("KVMI_SECONDS", SECONDS);
 	while (kvmi_now_ms() < end)
 		one_round(&r);
 	checkpoint(&r);

@@ -246,13 +246,12 @@ static void check_work(const struct area *a, int i, __u64 iterations, bool sse)
 
 KVMI_TEST(kvmi_pf_smp, random_restrictions, guest_work)
 {
-	const char *seed = getenv("KVMI_SEED");
 	struct area a;
 	__u64 tables[4];
 	int nr_kinds;
 
 	REQUIRE_PAGE_ACCESS(t);
-	random_state = seed ? strtoull(seed, NULL, 0) : (__u64)time(NULL) << 20 ^ getpid();
+	random_state = kvmi_env("KVMI_SEED", (__u64)time(NULL) << 20 ^ getpid());
 	printf("# KVMI_SEED=0x%llx\n", random_state);
 	nr_kinds = pf_features(t) & KVMI_PAGE_ACCESS_NONE ? 6 : 5;
 	with_sse = can_step(t);

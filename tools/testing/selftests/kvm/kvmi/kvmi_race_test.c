@@ -17,9 +17,7 @@ static unsigned int seed;
 
 static void new_seed(void)
 {
-	const char *env = getenv("KVMI_SEED");
-
-	seed = env ? strtoul(env, NULL, 0) : getpid() ^ kvmi_now_ms();
+	seed = kvmi_env("KVMI_SEED", getpid() ^ kvmi_now_ms());
 	printf("# seed %u\n", seed);
 	fflush(stdout);
 }

@@ -299,10 +299,9 @@ static void print_seen(void)
 FIXTURE(kvmi_switch) { struct kvmi_test t; };
 FIXTURE_SETUP(kvmi_switch)
 {
-	const char *env = getenv("KVMI_SEED");
 	struct kvmi_test *t = &self->t;
 
-	seed = env ? strtoul(env, NULL, 0) : getpid() ^ kvmi_now_ms();
+	seed = kvmi_env("KVMI_SEED", getpid() ^ kvmi_now_ms());
 	printf("# seed %u\n", seed);
 	fflush(stdout);
 	t->vm = vm_create_with_vcpus(VCPUS, guest_everything, t->vcpu);
@@ -335,7 +334,7 @@ TEST_F_TIMEOUT(kvmi_switch, every_event, 1500)
 	KVMI_ASSERT_OK(kvmi_command(&t->tool, KVMI_GET_VERSION, NULL, 0, &v, sizeof(v)));
 	list_all(v.features.singlestep);
 	start_messages(t);
-	cycles = getenv("KVMI_CYCLES") ? strtoul(getenv("KVMI_CYCLES"), NULL, 0) : 1000;
+	cycles = kvmi_env("KVMI_CYCLES", 1000);
 
 	for (i = 0; i < VCPUS; i++)
 		run_in_background(t, i);

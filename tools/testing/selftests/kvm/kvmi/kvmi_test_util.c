@@ -9,6 +9,13 @@
 
 #include "kvmi_test_util.h"
 
+__u64 kvmi_env(const char *name, __u64 otherwise)
+{
+	const char *val = getenv(name);
+
+	return val ? strtoull(val, NULL, 0) : otherwise;
+}
+
 __u64 kvmi_now_ms(void)
 {
 	struct timespec ts;

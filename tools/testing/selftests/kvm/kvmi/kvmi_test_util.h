@@ -195,6 +195,9 @@ __u32 kvmi_worker_wait_end(struct kvmi_worker *w);
 
 /* Poll @cond, which is evaluated again and again; @what names it. */
 __u64 kvmi_now_ms(void);
+
+/* The number in the environment variable @name, or @otherwise. */
+__u64 kvmi_env(const char *name, __u64 otherwise);
 #define KVMI_WAIT(cond, what)							\
 do {										\
 	__u64 __end = kvmi_now_ms() + KVMI_TIMEOUT_MS;				\
