@@ -5,6 +5,7 @@
 
 LIBKVM_x86_64 += kvmi/kvmi_step_insn.c
 LIBKVM_x86_64 += kvmi/kvmi_test_insn.c
+LIBKVM_x86_64 += kvmi/kvmi_test_threads.c
 LIBKVM_x86_64 += kvmi/kvmi_test_util.c
 LIBKVM_x86_64 += kvmi/kvmi_test_vm.c
 

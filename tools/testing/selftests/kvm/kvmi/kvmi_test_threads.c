@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The threads of the introspection tests: those that run vCPUs, and calls that may hang. */
+#include <signal.h>
+
+#include "kvmi_test_util.h"
+
+struct call {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void *call_fn(void *arg)
+{
+	struct call *c = arg;
+
+	c->fn(c->arg);
+	return NULL;
+}
+
+static int join_in_time(pthread_t thread)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
+	return pthread_timedjoin_np(thread, NULL, &ts);
+}
+
+void kvmi_must_return(void (*fn)(void *arg), void *arg, const char *what)
+{
+	struct call c = { fn, arg };
+	pthread_t thread;
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, call_fn, &c), "pthread_create() failed");
+	TEST_ASSERT(!join_in_time(thread), "timeout: %s does not return", what);
+}
+
+/* --- the thread that runs a vCPU --- */
+
+static __thread struct kvm_run *this_run;
+
+/* A signal that comes just before KVM_RUN must not get lost. */
+static void on_kick(int sig)
+{
+	if (this_run)
+		WRITE_ONCE(this_run->immediate_exit, 1);
+}
+
+static void at_ucall(struct kvmi_worker *w)
+{
+	struct ucall uc;
+
+	switch (get_ucall(w->vcpu, &uc)) {
+	case UCALL_SYNC:
+		w->sync = uc.args[0];
+		w->at_sync = true;
+		pthread_cond_broadcast(&w->cond);
+		while (w->at_sync && !w->stop)
+			pthread_cond_wait(&w->cond, &w->lock);
+		break;
+	case UCALL_PRINTF:
+		REPORT_GUEST_PRINTF(uc);
+		break;
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+		break;
+	default:
+		w->ended = true;
+	}
+}
+
+static void *worker_fn(void *arg)
+{
+	struct kvmi_worker *w = arg;
+	struct kvm_run *run = w->vcpu->run;
+	int r, err;
+
+	this_run = run;
+	WRITE_ONCE(w->tid, gettid());
+	while (true) {
+		/* A signal that came before this_run was set. */
+		if (READ_ONCE(w->stop))
+			WRITE_ONCE(run->immediate_exit, 1);
+		r = __vcpu_run(w->vcpu);
+		err = errno;
+		pthread_mutex_lock(&w->lock);
+		/* The handler sets it before w->stop can be seen here, or after. */
+		WRITE_ONCE(run->immediate_exit, 0);
+		__sync_synchronize();
+		if (r && err == EINTR) {
+			w->interrupted++;
+		} else if (r && err == EAGAIN) {
+			/* A vCPU that waits for its start-up interrupt. */
+		} else if (r) {
+			TEST_FAIL("KVM_RUN failed: %s", strerror(err));
+		} else if (run->exit_reason == KVM_EXIT_IO) {
+			at_ucall(w);
+		} else if (run->exit_reason == KVM_EXIT_DIRTY_RING_FULL) {
+			/* Until the test empties the ring; commands are served. */
+		} else {
+			w->exit_reason = run->exit_reason;
+			w->ended = true;
+		}
+		pthread_cond_broadcast(&w->cond);
+		if (w->ended || w->stop)
+			break;
+		pthread_mutex_unlock(&w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+	this_run = NULL;
+	return NULL;
+}
+
+void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+
+	TEST_ASSERT(!w->running, "the vCPU has a thread already");
+	TEST_ASSERT(!sigaction(SIGUSR1, &sa, NULL), "sigaction() failed");
+	memset(w, 0, sizeof(*w));
+	w->vcpu = vcpu;
+	w->running = true;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->cond, NULL);
+	TEST_ASSERT(!pthread_create(&w->thread, NULL, worker_fn, w), "pthread_create() failed");
+}
+
+void kvmi_worker_kick(struct kvmi_worker *w)
+{
+	pthread_kill(w->thread, SIGUSR1);
+}
+
+void kvmi_worker_stop(struct kvmi_worker *w)
+{
+	if (!w->running)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+	kvmi_worker_kick(w);
+	TEST_ASSERT(!join_in_time(w->thread),
+		    "timeout: the vCPU's thread does not leave KVM_RUN on a signal");
+	w->running = false;
+	w->stop = false;
+	w->at_sync = false;
+}
+
+/* Wait under w->lock for something that the worker announces. */
+static void worker_wait(struct kvmi_worker *w, bool *cond, const char *what)
+{
+	struct timespec ts;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
+	while (!*cond && !r)
+		r = pthread_cond_timedwait(&w->cond, &w->lock, &ts);
+	TEST_ASSERT(*cond, "timeout: %s", what);
+}
+
+__u64 kvmi_worker_wait_sync(struct kvmi_worker *w)
+{
+	__u64 sync;
+
+	pthread_mutex_lock(&w->lock);
+	worker_wait(w, &w->at_sync, "the guest does not reach its next GUEST_SYNC");
+	sync = w->sync;
+	pthread_mutex_unlock(&w->lock);
+	return sync;
+}
+
+void kvmi_worker_go(struct kvmi_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->at_sync = false;
+	pthread_cond_broadcast(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+__u32 kvmi_worker_wait_end(struct kvmi_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	worker_wait(w, &w->ended, "the vCPU does not stop");
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->running = false;
+	return w->exit_reason;
+}
