@@ -8,6 +8,10 @@
  */
 #include "kvmi_pf_random_ops.h"
 
+/* As there. */
+#pragma GCC push_options
+#pragma GCC optimize("no-tree-vectorize")
+
 /* --- functions for the code pages; they run anywhere --- */
 
 extern const char random_plain[], random_plain_end[], random_sse[], random_sse_end[];
@@ -362,5 +366,7 @@ static void guest_random(struct kvmi_guest *shared)
 		}
 	}
 }
+
+#pragma GCC pop_options
 
 #endif /* SELFTEST_KVMI_PF_RANDOM_GUEST_H */

@@ -10,6 +10,13 @@
 #include "kvmi_flags.h"
 #include "kvmi_pf_random.h"
 
+/*
+ * Where page tables are restricted, any instruction may be emulated. So the compiler must
+ * not use SSE for more than copying: KVM's emulator has no more of it.
+ */
+#pragma GCC push_options
+#pragma GCC optimize("no-tree-vectorize")
+
 /* Any offset, quite often at the end of a page. */
 static inline __u64 at(__u64 a)
 {
@@ -204,5 +211,7 @@ OP(iret)
 		 "1: xor %%r12, %%rax; xor %%rsp, %%rax", r);
 	return r;
 }
+
+#pragma GCC pop_options
 
 #endif /* SELFTEST_KVMI_PF_RANDOM_OPS_H */
