@@ -1,8 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The threads of the introspection tests: those that run vCPUs, and calls that may hang. */
+#include <dirent.h>
 #include <signal.h>
 
 #include "kvmi_test_util.h"
+
+/* --- what does not come to an end --- */
+
+static void show_file(const char *dir, const char *file)
+{
+	char path[PATH_MAX], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		printf("#   %s: %s%s", file, line, strchr(line, '\n') ? "" : "\n");
+	if (f)
+		fclose(f);
+}
+
+/* What each thread runs or waits for. */
+static void show_threads(void)
+{
+	const char *tasks = "/proc/self/task";
+	struct dirent *d;
+	char path[PATH_MAX];
+	DIR *dir = opendir(tasks);
+
+	while (dir && (d = readdir(dir))) {
+		if (*d->d_name == '.')
+			continue;
+		printf("# thread %s:\n", d->d_name);
+		snprintf(path, sizeof(path), "%s/%s", tasks, d->d_name);
+		show_file(path, "stat");
+		show_file(path, "syscall");
+		show_file(path, "stack");
+	}
+	if (dir)
+		closedir(dir);
+	fflush(stdout);
+}
+
+void kvmi_timeout(const char *fmt, ...)
+{
+	char what[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	show_threads();
+	TEST_FAIL("timeout: %s", what);
+}
+
+/* --- calls that may hang --- */
 
 struct call {
 	void (*fn)(void *arg);
@@ -32,18 +84,20 @@ void kvmi_must_return(void (*fn)(void *arg), void *arg, const char *what)
 	pthread_t thread;
 
 	TEST_ASSERT(!pthread_create(&thread, NULL, call_fn, &c), "pthread_create() failed");
-	TEST_ASSERT(!join_in_time(thread), "timeout: %s does not return", what);
+	if (join_in_time(thread))
+		kvmi_timeout("%s does not return", what);
 }
 
 /* --- the thread that runs a vCPU --- */
 
-static __thread struct kvm_run *this_run;
+static __thread struct kvmi_worker *this_worker;
 
 /* A signal that comes just before KVM_RUN must not get lost. */
 static void on_kick(int sig)
 {
-	if (this_run)
-		WRITE_ONCE(this_run->immediate_exit, 1);
+	if (!this_worker)
+		return;
+	WRITE_ONCE(this_worker->vcpu->run->immediate_exit, 1);
 }
 
 static void at_ucall(struct kvmi_worker *w)
@@ -69,16 +123,32 @@ static void at_ucall(struct kvmi_worker *w)
 	}
 }
 
+/* Not all tests expect it: those that do not would wait for the vCPU in vain. */
+static void show_exit(const struct kvm_vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+
+	printf("# vCPU %u: exit reason %u (%s)", vcpu->id, run->exit_reason,
+	       exit_reason_str(run->exit_reason));
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+		printf(", suberror %u:", run->internal.suberror);
+		for (__u32 i = 0; i < run->internal.ndata; i++)
+			printf(" 0x%llx", run->internal.data[i]);
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
 static void *worker_fn(void *arg)
 {
 	struct kvmi_worker *w = arg;
 	struct kvm_run *run = w->vcpu->run;
 	int r, err;
 
-	this_run = run;
+	this_worker = w;
 	WRITE_ONCE(w->tid, gettid());
 	while (true) {
-		/* A signal that came before this_run was set. */
+		/* A signal that came before this_worker was set. */
 		if (READ_ONCE(w->stop))
 			WRITE_ONCE(run->immediate_exit, 1);
 		r = __vcpu_run(w->vcpu);
@@ -100,6 +170,7 @@ static void *worker_fn(void *arg)
 		} else {
 			w->exit_reason = run->exit_reason;
 			w->ended = true;
+			show_exit(w->vcpu);
 		}
 		pthread_cond_broadcast(&w->cond);
 		if (w->ended || w->stop)
@@ -107,7 +178,7 @@ static void *worker_fn(void *arg)
 		pthread_mutex_unlock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
-	this_run = NULL;
+	this_worker = NULL;
 	return NULL;
 }
 
@@ -139,8 +210,8 @@ void kvmi_worker_stop(struct kvmi_worker *w)
 	pthread_cond_broadcast(&w->cond);
 	pthread_mutex_unlock(&w->lock);
 	kvmi_worker_kick(w);
-	TEST_ASSERT(!join_in_time(w->thread),
-		    "timeout: the vCPU's thread does not leave KVM_RUN on a signal");
+	if (join_in_time(w->thread))
+		kvmi_timeout("the vCPU's thread does not leave KVM_RUN on a signal");
 	w->running = false;
 	w->stop = false;
 	w->at_sync = false;
@@ -156,7 +227,8 @@ static void worker_wait(struct kvmi_worker *w, bool *cond, const char *what)
 	ts.tv_sec += KVMI_TIMEOUT_MS / 1000;
 	while (!*cond && !r)
 		r = pthread_cond_timedwait(&w->cond, &w->lock, &ts);
-	TEST_ASSERT(*cond, "timeout: %s", what);
+	if (!*cond)
+		kvmi_timeout("%s", what);
 }
 
 __u64 kvmi_worker_wait_sync(struct kvmi_worker *w)

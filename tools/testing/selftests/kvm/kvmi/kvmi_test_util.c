@@ -67,7 +67,8 @@ static void wait_ready(int fd, short events, const char *what)
 		r = poll(&pfd, 1, KVMI_TIMEOUT_MS);
 	} while (r < 0 && errno == EINTR && kvmi_now_ms() < end);
 	TEST_ASSERT(r >= 0, "poll() of the tool's socket failed");
-	TEST_ASSERT(r > 0, "timeout: %s", what);
+	if (!r)
+		kvmi_timeout("%s", what);
 }
 
 bool kvmi_write(struct kvmi_tool *tool, const void *buf, size_t size)
