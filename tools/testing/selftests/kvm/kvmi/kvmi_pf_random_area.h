@@ -115,6 +115,15 @@ static inline void list_accesses(struct random_tool *r, __u8 features)
 		r->access[r->nr_accesses++] = ACCESS_X;
 }
 
+/* To be NULL when nothing is wrong. */
+static const struct random_tool *unfinished_tool;
+
+static void at_exit(void)
+{
+	if (unfinished_tool)
+		print_notes(unfinished_tool);
+}
+
 static inline void set_up(struct random_tool *r, struct kvmi_test *t)
 {
 	r->t = t;
@@ -137,6 +146,8 @@ static inline void set_up(struct random_tool *r, struct kvmi_test *t)
 	fill_area(r);
 	vm_install_exception_handler(t->vm, UD_VECTOR, on_trap);
 	vm_install_exception_handler(t->vm, BP_VECTOR, on_trap);
+	unfinished_tool = r;
+	TEST_ASSERT(!atexit(at_exit), "atexit() failed");
 }
 
 #endif /* SELFTEST_KVMI_PF_RANDOM_AREA_H */

@@ -31,8 +31,7 @@ static void continue_pf(struct random_tool *r, int v, const struct kvmi_vcpu_eve
 {
 	const struct kvmi_event_msg *ev = &r->held[v];
 
-	r->kicked[v] -= !!r->kicked[v];
-	r->continued[v].ops = r->guest[v]->ops + 1;
+	r->continued[v].ops = r->undisturbed[v] ? r->guest[v]->ops + 1 : 0;
 	r->continued[v].rip = ev->ev.arch.regs.rip;
 	r->continued[v].rcx = ev->ev.arch.regs.rcx;
 	r->continued[v].gva = ev->pf.gva;
@@ -120,6 +119,8 @@ static void answer_pf(struct random_tool *r, int v)
 
 static void answer(struct random_tool *r, int v)
 {
+	bool kicked = kvmi_worker_is_kicked(&r->t->worker[v]);
+
 	if (!r->is_held[v])
 		return;
 	if (r->held[v].ev.event == KVMI_VCPU_EVENT_PF) {
@@ -128,6 +129,7 @@ static void answer(struct random_tool *r, int v)
 		r->is_held[v] = false;
 		kvmi_continue(&r->t->tool, &r->held[v]);
 	}
+	r->undisturbed[v] = !kicked;
 }
 
 /*
@@ -385,6 +387,7 @@ TEST_F_TIMEOUT(kvmi_pf_random, restrictions, 3600)
 	for (int a = ACCESS_R; a <= ACCESS_X; a <<= 1)
 		TEST_ASSERT(r.events[a], "no event of access %d", a);
 	TEST_ASSERT(r.guest[0]->ops && r.guest[1]->ops, "a guest did nothing");
+	unfinished_tool = NULL;
 }
 
 KVMI_TEST_MAIN()

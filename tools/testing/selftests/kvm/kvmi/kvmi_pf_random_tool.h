@@ -41,12 +41,12 @@ struct random_tool {
 	bool is_held[VCPUS];
 	bool pf_on[VCPUS], step_on[VCPUS];
 	int pauses[VCPUS];		/* that are to come */
-	int kicked[VCPUS];		/* answers that an interrupted wait may lose */
+	bool undisturbed[VCPUS];	/* no signal came or can come since the last answer */
 	struct {
 		__u64 ops, rip, rcx, gva, gpa;
 		__u8 access;
 		bool rep_complete;
-	} continued[VCPUS];		/* the last event that was, or zeros */
+	} continued[VCPUS];		/* the last event that was for sure, or zeros */
 	__u64 supplied[VCPUS];
 
 	/* what has happened */
@@ -60,7 +60,7 @@ static inline __u64 any(struct random_tool *r, __u64 n)
 	return (next_random(&r->state) >> 16) % n;
 }
 
-/* To be printed by print_notes() when something is wrong. */
+/* To be printed when something is wrong. */
 #define NOTE(r, fmt, ...)							\
 	snprintf((r)->last[(r)->nr_notes++ % NR_NOTES], NOTE_SIZE, fmt, ##__VA_ARGS__)
 
@@ -69,6 +69,11 @@ static inline void print_notes(const struct random_tool *r)
 	for (int i = r->nr_notes; i < r->nr_notes + NR_NOTES; i++)
 		if (*r->last[i % NR_NOTES])
 			printf("# %s\n", r->last[i % NR_NOTES]);
+	for (int v = 0; v < VCPUS; v++)
+		printf("# vCPU %d: op %llu kind %llu of 0x%llx%s%s\n", v, r->guest[v]->ops,
+		       r->guest[v]->kind, r->guest[v]->arg,
+		       r->is_held[v] ? ", waits for an answer" : "",
+		       kvmi_worker_is_kicked(&r->t->worker[v]) ? ", has not taken a signal" : "");
 	fflush(stdout);
 }
 
@@ -88,11 +93,8 @@ static inline struct page *find_page(struct random_tool *r, __u64 gpa)
 	(r)->guest[(ev)->ev.vcpu]->ops, (r)->guest[(ev)->ev.vcpu]->kind
 
 #define FAIL_EVENT(r, ev, what)							\
-do {										\
-	print_notes(r);								\
 	TEST_FAIL("vCPU %u: %s: " EVENT_FORMAT " of 0x%llx", (ev)->ev.vcpu, what, \
-		  EVENT_VALUES(r, ev), (r)->guest[(ev)->ev.vcpu]->arg);		\
-} while (0)
+		  EVENT_VALUES(r, ev), (r)->guest[(ev)->ev.vcpu]->arg)
 
 static inline bool in_area(struct random_tool *r, __u64 gva)
 {
@@ -119,7 +121,7 @@ static inline void check_pf(struct random_tool *r, int v, const struct kvmi_even
 		FAIL_EVENT(r, ev, "different offsets");
 
 	/* Each instruction of an operation executes once, but when it compares. */
-	if (r->kicked[v] || r->guest[v]->kind & COMPARING ||
+	if (r->guest[v]->kind & COMPARING ||
 	    r->continued[v].ops != r->guest[v]->ops + 1 ||
 	    r->continued[v].rip != ev->ev.arch.regs.rip)
 		return;
@@ -344,11 +346,19 @@ static inline void compare_all(struct random_tool *r)
 			    r->page[i].gpa, access[i], r->page[i].now);
 }
 
+/*
+ * If the signal interrupts the wait for a reply, the instruction executes again, and the
+ * reply is only for the same event. So what was answered last may be asked again, and so
+ * may an event that is sent before the signal is taken.
+ */
 static inline void kick(struct random_tool *r, int v)
 {
+	if (kvmi_worker_is_kicked(&r->t->worker[v]))
+		return;
 	NOTE(r, "vCPU %d: signal", v);
+	r->undisturbed[v] = false;
+	r->continued[v].ops = 0;
 	kvmi_worker_kick(&r->t->worker[v]);
-	r->kicked[v] = 2;
 }
 
 /* All that the session knew is gone. */

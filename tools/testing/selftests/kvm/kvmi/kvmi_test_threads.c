@@ -98,6 +98,7 @@ static void on_kick(int sig)
 	if (!this_worker)
 		return;
 	WRITE_ONCE(this_worker->vcpu->run->immediate_exit, 1);
+	WRITE_ONCE(this_worker->kicks_taken, this_worker->kicks_taken + 1);
 }
 
 static void at_ucall(struct kvmi_worker *w)
@@ -198,7 +199,13 @@ void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu)
 
 void kvmi_worker_kick(struct kvmi_worker *w)
 {
+	w->kicks++;
 	pthread_kill(w->thread, SIGUSR1);
+}
+
+bool kvmi_worker_is_kicked(const struct kvmi_worker *w)
+{
+	return READ_ONCE(w->kicks_taken) != w->kicks;
 }
 
 void kvmi_worker_stop(struct kvmi_worker *w)

@@ -154,6 +154,8 @@ struct kvmi_worker {
 	__u64 sync;
 	__u32 exit_reason;
 	int interrupted;	/* KVM_RUNs that returned EINTR */
+	unsigned int kicks;	/* signals sent; of two at a time one may be taken */
+	unsigned int kicks_taken;
 };
 
 struct kvmi_test {
@@ -184,6 +186,8 @@ void kvmi_run_all(struct kvmi_test *t);
 void kvmi_worker_start(struct kvmi_worker *w, struct kvm_vcpu *vcpu);
 /* Interrupt KVM_RUN once; it is entered again. */
 void kvmi_worker_kick(struct kvmi_worker *w);
+/* Whether a signal is yet to come; not for one that is sent when another has not come. */
+bool kvmi_worker_is_kicked(const struct kvmi_worker *w);
 /* The same, and wait until it has returned. */
 void kvmi_worker_interrupt(struct kvmi_worker *w);
 /* Interrupt KVM_RUN and end the thread; the vCPU is then in userspace. */
