@@ -181,9 +181,9 @@ static vm_fault_t kvmi_mem_fault_page(struct vm_fault *vmf, bool write)
 	int r;
 
 	do {
-		/* The process may be on its way out. */
+		/* The kernel, where it copies, would fault again and again. */
 		if (fatal_signal_pending(current))
-			return VM_FAULT_NOPAGE;
+			return VM_FAULT_SIGBUS;
 
 		insert.seq = atomic_read(&mem->seq);
 		insert.notifier_seq = mmu_interval_read_begin(&mem->notifier);

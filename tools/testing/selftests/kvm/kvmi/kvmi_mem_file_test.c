@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A file that shows a VM's memory: what it shows, to whom, and until when. */
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "kvmi_mem.h"
@@ -198,6 +199,50 @@ KVMI_TEST(kvmi_mem_file, not_inherited, guest_spin)
 	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid");
 	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %x", status);
 	TEST_ASSERT(mem_read(p) == 0, "the parent lost it");
+}
+
+#define COPIED	4096		/* pages; long enough to die meanwhile */
+
+/* Lets the kernel copy the memory, which it has mapped nothing of, to a pipe that has room. */
+static void copy_in_a_call(int file, int out, __u32 *begun)
+{
+	__u8 *p = mem_mmap(file, MEM_GPA, COPIED, PROT_READ);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	WRITE_ONCE(*begun, 1);
+	_exit(write(out, p, COPIED * MEM_PAGE) != COPIED * MEM_PAGE);
+}
+
+static void die_in_a_copy(int file, __u32 *begun)
+{
+	int out[2], status;
+	pid_t pid;
+
+	TEST_ASSERT(!pipe(out) && fcntl(out[1], F_SETPIPE_SZ, COPIED * MEM_PAGE) > 0,
+		    "a pipe: %s", strerror(errno));
+	WRITE_ONCE(*begun, 0);
+	pid = fork();
+	if (!pid)
+		copy_in_a_call(file, out[1], begun);
+	KVMI_WAIT(READ_ONCE(*begun), "the process to begin");
+	kill(pid, SIGKILL);
+	KVMI_WAIT(waitpid(pid, &status, WNOHANG) == pid, "the process to die");
+	close(out[0]);
+	close(out[1]);
+}
+
+/* The kernel takes what it cannot copy for an error, and does not try it for ever. */
+KVMI_TEST(kvmi_mem_file, killed_in_a_copy, guest_spin)
+{
+	__u32 *begun = mmap(NULL, MEM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+	int file;
+
+	TEST_ASSERT(begun != MAP_FAILED, "mmap: %s", strerror(errno));
+	memset(mem_add_slot(t->vm, COPIED, 0), 1, COPIED * MEM_PAGE);
+	file = open_writable(t);
+	for (int i = 0; i < 20; i++)
+		die_in_a_copy(file, begun);
 }
 
 static void get_dirty(struct kvmi_test *t, unsigned long *log)
