@@ -86,7 +86,7 @@ enum kvmi_mapped {
  *	      kvm->introspection->guest_maps.
  * @writable: The page may be written. Constant.
  * @written: It may have been, since it was last found dirty. Set by vCPUs of @kvm before
- *	     they can write, cleared under @mem->lock.
+ *	     they can write, cleared under @mem->lock before it is taken from them.
  */
 struct kvmi_guest_map {
 	refcount_t refs;

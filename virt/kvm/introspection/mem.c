@@ -206,6 +206,7 @@ void kvmi_mem_end(struct kvm_introspection *kvmi)
 	struct kvm_memory_slot *slot;
 	struct kvmi_mem *mem;
 	int bkt, idx;
+	gfn_t last;
 
 	mutex_lock(&kvmi->mem_lock);
 	mem = kvmi->mem;
@@ -224,9 +225,11 @@ void kvmi_mem_end(struct kvm_introspection *kvmi)
 	kvmi_mem_new_seq(mem);
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm))
-		kvmi_mem_file_unmap(mem, slot, slot->base_gfn,
-				    slot->base_gfn + slot->npages - 1);
+	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {
+		last = slot->base_gfn + slot->npages - 1;
+		kvmi_mem_file_unmap(mem, slot, slot->base_gfn, last);
+		kvmi_mem_guest_unmap(mem, slot, slot->base_gfn, last, true);
+	}
 	kvmi_mem_file_unmap(mem, NULL, 0, ULONG_MAX);
 	kvmi_mem_guest_unmap(mem, NULL, 0, ULONG_MAX, true);
 	srcu_read_unlock(&kvm->srcu, idx);

@@ -61,12 +61,14 @@ static void kvmi_guest_zap(struct kvm *kvm, gfn_t gfn)
 static void kvmi_guest_map_zap(struct kvmi_guest_map *map,
 			       struct kvm_memory_slot *slot)
 {
-	bool written = map->written;
+	bool written;
 
 	lockdep_assert_held(&map->mem->lock);
 
-	WRITE_ONCE(map->written, false);
+	/* Who sets it after this is found, too, or finds that the page is taken away. */
+	written = xchg(&map->written, false);
 	kvmi_guest_zap(map->kvm, map->gfn);
+	written |= READ_ONCE(map->written);
 	if (written && slot)
 		kvmi_mem_mark_dirty(slot, map->node.start);
 }

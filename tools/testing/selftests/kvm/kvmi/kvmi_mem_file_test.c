@@ -273,6 +273,10 @@ KVMI_TEST(kvmi_mem_file, dirty_log, guest_spin)
 	TEST_ASSERT(!madvise(hva + 4 * MEM_PAGE, MEM_PAGE, MADV_DONTNEED), "madvise");
 	get_dirty(t, log);
 	TEST_ASSERT(log[0] == 3 << 3, "dirty: %lx", log[0]);
+	mem_write(&p[5 * MEM_PAGE], 7);
+	kvmi_unhook(t->vm->fd);
+	get_dirty(t, log);
+	TEST_ASSERT(log[0] == 1 << 5, "dirty: %lx", log[0]);
 }
 
 KVMI_TEST(kvmi_mem_file, tokens, guest_spin)

@@ -251,6 +251,11 @@ KVMI_TEST(kvmi_mem_map, dirty_log, guest_spin)
 	TEST_ASSERT_EQ(peer_unmap(&peer, PEER_GPA), 0);
 	kvm_vm_get_dirty_log(t->vm, MEM_SLOT, log);
 	TEST_ASSERT_EQ(log[0], 4);
+	TEST_ASSERT_EQ(peer_map_new(&peer, &t->tool, MEM_GPA + 3 * MEM_PAGE, PEER_GPA), 0);
+	peer_write(&peer, PEER_GPA, 3);
+	kvmi_unhook(t->vm->fd);
+	kvm_vm_get_dirty_log(t->vm, MEM_SLOT, log);
+	TEST_ASSERT_EQ(log[0], 8);
 	kvm_vm_free(peer.vm);
 }
 
