@@ -274,6 +274,8 @@ void kvmi_vm_destroy(struct kvm *kvm)
 
 	kvmi_unhook(kvm);
 	kvmi_guest_maps_remove(kvm, 0, ULONG_MAX);
+	/* The VM whose pages they show may have begun to take them away first. */
+	synchronize_srcu(&kvm->srcu);
 	if (kvmi->counted) {
 		static_branch_dec(&kvmi_key);
 		kvmi_mem_device_put();

@@ -77,12 +77,18 @@ static void kvmi_guest_map_zap(struct kvmi_guest_map *map,
 static void kvmi_guest_map_detach(struct kvmi_guest_map *map,
 				  struct kvm_memory_slot *slot)
 {
+	struct kvm *kvm = map->kvm;
+	int idx;
+
 	lockdep_assert_held(&map->mem->lock);
 
+	/* When the map is not found any more, the VM waits for nobody but these readers. */
+	idx = srcu_read_lock(&kvm->srcu);
 	WRITE_ONCE(map->attached, false);
 	interval_tree_remove(&map->node, &map->mem->guest_maps);
-	xa_erase(&map->kvm->introspection->guest_maps, map->gfn);
+	xa_erase(&kvm->introspection->guest_maps, map->gfn);
 	kvmi_guest_map_zap(map, slot);
+	srcu_read_unlock(&kvm->srcu, idx);
 	kvmi_guest_map_put(map);
 }
 

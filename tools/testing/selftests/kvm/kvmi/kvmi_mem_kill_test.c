@@ -157,11 +157,10 @@ static void expect_work(int who)
 	KVMI_WAIT(READ_ONCE(shared->accesses[who]) >= before + WORK, "a process to work");
 }
 
-static void kill_one(pid_t *pid)
+static void bury(pid_t *pid)
 {
 	int status;
 
-	kill(*pid, SIGKILL);
 	KVMI_WAIT(waitpid(*pid, &status, WNOHANG) == *pid, "a process to die");
 	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x", status);
 	*pid = 0;
@@ -183,7 +182,8 @@ static void round_of(int victim)
 	for (int i = 0; i < NR_PROCESSES; i++)
 		expect_work(i);
 
-	kill_one(&pid[victim]);
+	kill(pid[victim], SIGKILL);
+	bury(&pid[victim]);
 	if (victim != PEER)
 		KVMI_WAIT(READ_ONCE(shared->lost[PEER]), "the other VM to see its own page");
 	if (victim == VMM)
@@ -191,9 +191,13 @@ static void round_of(int victim)
 	for (int i = 0; i < NR_PROCESSES; i++)
 		if (pid[i])
 			expect_work(i);
+	/* The others all at once. */
 	for (int i = 0; i < NR_PROCESSES; i++)
 		if (pid[i])
-			kill_one(&pid[i]);
+			kill(pid[i], SIGKILL);
+	for (int i = 0; i < NR_PROCESSES; i++)
+		if (pid[i])
+			bury(&pid[i]);
 }
 
 /* The device is there as long as there is a VM that was hooked. */
