@@ -35,6 +35,9 @@ static int kvmi_check_page(struct kvmi_mem *mem, gfn_t gfn, bool writable)
 	long r;
 
 	r = kvmi_mem_get_pages(mem, gfn, 1, flags, &page);
+	/* The token is used up: the fault will look again. */
+	if (r == -EINTR)
+		return 0;
 	if (r != 1)
 		return -ENOENT;
 	put_page(page);
