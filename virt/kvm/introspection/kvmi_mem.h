@@ -18,12 +18,12 @@
  *   vcpu->mutex -> kvm->srcu of the VM that maps -> mem->lock
  *   MMU notifier of the VMM -> kvm->srcu -> mem->lock
  *	-> kvm->srcu, kvm->mmu_lock of the VM that maps
- *   MMU notifier of the VMM -> kvm->srcu
  *	-> MMU notifiers of the process that maps
  *
  * Nobody waits for memory while he holds mem->lock: to get memory may take an MMU
  * notifier. The last line nests MMU notifiers; it ends there, for what a process maps
- * of a VM cannot be mapped by others in turn (see kvmi_mem_get_pages()).
+ * of a VM cannot be mapped by others in turn (see kvmi_mem_get_pages()), so that there
+ * is nothing to do (see kvmi_mem_is_zapping()).
  */
 
 #include <linux/atomic.h>
@@ -41,9 +41,11 @@
  * @notifier: Of all of @mm, from the begin until after @ended.
  * @inode: Its address space has all that processes map. Constant.
  * @mapped: Frames that processes may have mapped, as enum kvmi_mapped. Set before a
- *	    PTE is, erased before it is taken away.
- * @seq: Grows when PTEs are taken away other than by @notifier, before they are.
- * @lock: Protects @guest_maps, and @attached of what is there.
+ *	    PTE is. Erased under @lock, which is kept until it is taken away.
+ * @seq: Grows when PTEs are taken away, before they are.
+ * @lock: Held by who takes anything away, until that is done: whoever comes to take
+ *	  the same away does not go on before. Protects @guest_maps, and @attached of
+ *	  what is there.
  * @guest_maps: What other VMs have mapped, by this VM's frame.
  * @nr_tokens: Tokens that can be used. Protected by the lock of the list of tokens.
  */
@@ -56,7 +58,6 @@ struct kvmi_mem {
 	struct inode *inode;
 	struct xarray mapped;
 	atomic_t seq;
-	/* Of what is mapped in other VMs */
 	struct mutex lock;
 	struct rb_root_cached guest_maps;
 	unsigned int nr_tokens;
@@ -126,6 +127,9 @@ int kvmi_mem_tell(struct kvmi_mem *mem, gfn_t gfn, unsigned int set,
 		  unsigned int clear);
 int kvmi_mem_announce(struct kvmi_mem *mem, gfn_t gfn, unsigned int nr,
 		      bool write);
+void kvmi_mem_new_seq(struct kvmi_mem *mem);
+void kvmi_mem_zap(struct kvmi_mem *mem, gfn_t first, unsigned int nr);
+bool kvmi_mem_is_zapping(void);
 void kvmi_mem_file_unmap(struct kvmi_mem *mem, struct kvm_memory_slot *slot,
 			 gfn_t first, gfn_t last);
 

@@ -38,14 +38,6 @@ void kvmi_mem_mark_dirty(struct kvm_memory_slot *slot, gfn_t gfn)
 		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 
-/* Whoever looks for what is mapped after this finds it, or it is not mapped. */
-static void kvmi_mem_new_seq(struct kvmi_mem *mem)
-{
-	atomic_inc(&mem->seq);
-	/* Pairs with the barrier in kvmi_mem_file_insert(). */
-	smp_mb__after_atomic();
-}
-
 static void kvmi_mem_unmap(struct kvmi_mem *mem, struct kvm_memory_slot *slot,
 			   gfn_t first, gfn_t last)
 {
@@ -70,9 +62,16 @@ static bool kvmi_slot_frames(const struct kvm_memory_slot *slot,
 	return true;
 }
 
-static bool kvmi_mem_is_mapped(struct kvmi_mem *mem)
+/* False if something is, or may be just on its way out. Does not wait. */
+static bool kvmi_mem_is_unmapped(struct kvmi_mem *mem)
 {
-	return !xa_empty(&mem->mapped) || !RB_EMPTY_ROOT(&mem->guest_maps.rb_root);
+	bool r;
+
+	if (!mutex_trylock(&mem->lock))
+		return false;
+	r = xa_empty(&mem->mapped) && RB_EMPTY_ROOT(&mem->guest_maps.rb_root);
+	mutex_unlock(&mem->lock);
+	return r;
 }
 
 static bool kvmi_mem_invalidate(struct mmu_interval_notifier *notifier,
@@ -92,11 +91,11 @@ static bool kvmi_mem_invalidate(struct mmu_interval_notifier *notifier,
 	 * is in the tree before anybody asks for its page.
 	 */
 	smp_mb();
-	if (!kvmi_mem_is_mapped(mem))
+	if (kvmi_mem_is_zapping())
 		return true;
 	/* The caller can do without. */
 	if (!mmu_notifier_range_blockable(range))
-		return false;
+		return kvmi_mem_is_unmapped(mem);
 
 	idx = srcu_read_lock(&kvm->srcu);
 	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {

@@ -103,8 +103,7 @@ static vm_fault_t kvmi_mem_fault_wait(struct vm_fault *vmf, bool write)
 
 	/* The lock must be kept: take what can be read away, and fault for that. */
 	if (vmf->flags & FAULT_FLAG_MKWRITE) {
-		unmap_mapping_range(mem->inode->i_mapping, (loff_t)gfn << PAGE_SHIFT,
-				    PAGE_SIZE, 1);
+		kvmi_mem_zap(mem, gfn, 1);
 		return VM_FAULT_NOPAGE;
 	}
 
