@@ -133,11 +133,30 @@ static void kvmi_widen(struct kvm *kvm, gfn_t *first, gfn_t *last)
 		*last |= mask;
 }
 
+/*
+ * To be called before mmu_lock is let go of: an MMU notifier would not find what was zapped,
+ * and the page would be freed while a vCPU has its translation.
+ */
+static void kvmi_zap_flush(struct kvmi_zap *zap)
+{
+	if (zap->flush)
+		kvm_flush_remote_tlbs(zap->kvm);
+	zap->flush = false;
+}
+
+static void kvmi_zap_yield(struct kvmi_zap *zap)
+{
+	if (!need_resched() && !rwlock_needbreak(&zap->kvm->mmu_lock))
+		return;
+
+	kvmi_zap_flush(zap);
+	cond_resched_rwlock_write(&zap->kvm->mmu_lock);
+}
+
 void kvmi_arch_zap(struct kvmi_zap *zap, gfn_t first, gfn_t last)
 {
 	struct kvm_gfn_range range = {
 		.attr_filter = KVM_FILTER_SHARED,
-		.may_block = true,
 	};
 	struct kvm_memslot_iter iter;
 	struct kvm_memslots *slots;
@@ -156,7 +175,12 @@ void kvmi_arch_zap(struct kvmi_zap *zap, gfn_t first, gfn_t last)
 			range.start = max(first, iter.slot->base_gfn);
 			range.end = min(last + 1, iter.slot->base_gfn +
 						  iter.slot->npages);
+			range.may_block = range.end - range.start >
+					  KVM_PAGES_PER_HPAGE(PG_LEVEL_2M);
+			if (range.may_block)
+				kvmi_zap_flush(zap);
 			zap->flush |= kvm_unmap_gfn_range(kvm, &range);
+			kvmi_zap_yield(zap);
 		}
 	}
 }
@@ -168,8 +192,7 @@ void kvmi_arch_zap_end(struct kvmi_zap *zap)
 {
 	struct kvm *kvm = zap->kvm;
 
-	if (zap->flush)
-		kvm_flush_remote_tlbs(kvm);
+	kvmi_zap_flush(zap);
 	kvm_mmu_invalidate_end(kvm);
 	write_unlock(&kvm->mmu_lock);
 	srcu_read_unlock(&kvm->srcu, zap->srcu_idx);
