@@ -4,8 +4,7 @@
  *
  * Each access is looked at page by page before it takes place. The address is translated
  * here and once more in KVM, so that another vCPU that changes the page tables meanwhile
- * can lead the access elsewhere; where the processor has told the address, KVM uses that
- * one both times.
+ * can lead the access elsewhere; not where the processor has told the same address.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,18 +14,21 @@
 #include "kvmi_int.h"
 #include "kvmi_x86.h"
 
-/* As KVM does it, see emulator_read_write_onepage(). */
 static gpa_t kvmi_emulate_gpa(struct x86_emulate_ctxt *ctxt, u64 addr, u64 access)
 {
 	struct kvm_vcpu *vcpu = ctxt->vcpu;
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct x86_exception e;
+	gpa_t gpa;
 
-	if (ctxt->gpa_available && emulator_can_use_gpa(ctxt) &&
-	    offset_in_page(addr) == offset_in_page(ctxt->gpa_val))
-		return ctxt->gpa_val;
-
-	return mmu->gva_to_gpa(vcpu, mmu, addr, access, &e);
+	gpa = mmu->gva_to_gpa(vcpu, mmu, addr, access, &e);
+	/*
+	 * KVM would use the processor's address for each operand with its offset, see
+	 * emulator_read_write_onepage().
+	 */
+	if (gpa != ctxt->gpa_val)
+		ctxt->gpa_available = false;
+	return gpa;
 }
 
 static const struct kvmi_pf *kvmi_emulate_pf(struct x86_emulate_ctxt *ctxt)
@@ -68,8 +70,11 @@ static int kvmi_emulate_access(struct x86_emulate_ctxt *ctxt, u64 addr,
 		ctxt->gpa_available = false;
 
 	/* A fastpath emulates with interrupts off and touches no memory. */
-	if (likely(!kvmi_has_restrictions(vcpu->kvm)) || irqs_disabled())
+	if (likely(!kvmi_has_restrictions(vcpu->kvm)) || irqs_disabled()) {
+		if (pf->fault)
+			ctxt->gpa_available = false;
 		return X86EMUL_CONTINUE;
+	}
 
 	for (; bytes; bytes -= now, addr += now) {
 		if (ctxt->mode != X86EMUL_MODE_PROT64)

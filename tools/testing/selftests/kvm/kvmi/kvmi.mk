@@ -56,6 +56,7 @@ TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_io_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_mm_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_modes_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_nested_test
+TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_offset_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_random_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_reply_test
 TEST_GEN_PROGS_x86_64 += kvmi/kvmi_pf_smp_test
