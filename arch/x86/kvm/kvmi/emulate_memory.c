@@ -76,6 +76,9 @@ static int kvmi_emulate_access(struct x86_emulate_ctxt *ctxt, u64 addr,
 		return X86EMUL_CONTINUE;
 	}
 
+	/* The registers are the vCPU's until the instruction is over, also after MMIO. */
+	vcpu->arch.emulate_regs_need_sync_to_vcpu = false;
+
 	for (; bytes; bytes -= now, addr += now) {
 		if (ctxt->mode != X86EMUL_MODE_PROT64)
 			addr = (u32)addr;

@@ -25,6 +25,8 @@ INSN(STORE,	"movq %%rax, (%%rsi)")			\
 INSN(STORE_RCX,	"movq %%rcx, (%%rsi)")			\
 INSN(CALL,	"sub $128, %%rsp\n\tcall *%%rsi\n\tadd $128, %%rsp") \
 INSN(SGDT,	"sgdt (%%rsi)")				\
+INSN(PUSH,	"mov %%rsp, %%rdx\n\tmov %%rdi, %%rsp\n\tpushq (%%rsi)\n\t"	\
+		"mov %%rsp, %%rax\n\tmov %%rdx, %%rsp")	\
 INSN(TWO_STORES, "movq %%rax, (%%rsi)\n\tmovq %%rax, 8(%%rsi)") \
 INSN(CMP,	"cmpq $5, (%%rsi)\n\tsete %%al\n\tmovzbl %%al, %%eax") \
 INSN(XCHG_CROSS, "xchgl %%eax, (%%rsi)\n\tmovl %%eax, %%eax") \

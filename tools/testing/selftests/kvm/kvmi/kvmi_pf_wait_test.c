@@ -49,6 +49,45 @@ KVMI_TEST(kvmi_pf_wait, unhook_at_the_second_event, guest_insns)
 	TEST_ASSERT_EQ(t->guest[0]->val[RESULT], 0);
 }
 
+/* --- an instruction that has read from a device begins anew --- */
+
+#define DEVICE		0x90000000ull
+
+static void device_read(struct kvmi_test *t, __u64 val)
+{
+	struct kvm_run *run = t->vcpu[0]->run;
+
+	TEST_ASSERT_EQ(kvmi_worker_wait_end(&t->worker[0]), KVM_EXIT_MMIO);
+	TEST_ASSERT_EQ(run->mmio.phys_addr, DEVICE);
+	TEST_ASSERT_EQ(run->mmio.is_write, 0);
+	memcpy(run->mmio.data, &val, sizeof(val));
+	kvmi_run(t, 0);
+}
+
+KVMI_TEST(kvmi_pf_wait, push_from_device_and_retry, guest_insns)
+{
+	struct area a = add_area(t, NR_PAGES);
+	struct kvmi_event_msg ev;
+
+	REQUIRE_PAGE_ACCESS(t);
+	virt_map(t->vm, DEVICE, DEVICE, 1);
+	start_restricted(t, &a, ACCESS_R);
+	t->guest[0]->val[INSN] = PUSH;
+	t->guest[0]->val[RSI] = DEVICE;
+	t->guest[0]->val[RDI] = a.gva + 16;
+	kvmi_step_begin(t, 0);
+	device_read(t, 0x1234);
+	expect_pf(t, 0, ACCESS_W, a.gva + 8, a.gpa + 8, &ev);
+	TEST_ASSERT_EQ(ev.ev.arch.regs.rsp, a.gva + 16);
+	retry_pf(t, &ev);
+	device_read(t, 0x5678);
+	expect_pf(t, 0, ACCESS_W, a.gva + 8, a.gpa + 8, &ev);
+	kvmi_continue(&t->tool, &ev);
+	end_insn(t);
+	TEST_ASSERT_EQ(t->guest[0]->val[RESULT], a.gva + 8);
+	TEST_ASSERT_EQ(word(&a, 8), 0x5678);
+}
+
 /* --- commands and signals while the event waits --- */
 
 KVMI_TEST(kvmi_pf_wait, commands_while_it_waits, guest_insns)
