@@ -63,6 +63,7 @@ void kvmi_arch_vcpu_reset(struct kvm_vcpu *vcpu)
 	vcpu->introspection->arch.injection.state = KVMI_INJECTION_NONE;
 	kvmi_view_leave(vcpu);
 	kvmi_step_reset(vcpu);
+	kvmi_pf_reset(vcpu);
 }
 
 void kvmi_arch_vcpu_destroy(struct kvm_vcpu *vcpu)

@@ -48,6 +48,13 @@ static void kvmi_pf_forget(struct kvmi_pf *pf)
 	pf->reply.ctx_size = 0;
 }
 
+/* The session is over: the next tool knows nothing of what this one has answered. */
+void kvmi_pf_reset(struct kvm_vcpu *vcpu)
+{
+	kvmi_pf_forget(kvmi_pf(vcpu));
+	kvmi_pf(vcpu)->kept = false;
+}
+
 /* The instruction will execute again. */
 void kvmi_pf_keep(struct kvm_vcpu *vcpu)
 {
@@ -171,6 +178,9 @@ bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *
 
 	if (likely(!reply->ctx_size) || offset >= reply->ctx_size ||
 	    bytes > reply->ctx_size - offset)
+		return false;
+	/* Kept for an instruction that was interrupted. */
+	if (kvmi_pf(vcpu)->kept && !kvmi_pf_same_place(vcpu))
 		return false;
 
 	memcpy(val, reply->ctx_data + offset, bytes);

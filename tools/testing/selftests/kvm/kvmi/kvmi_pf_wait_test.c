@@ -49,6 +49,35 @@ KVMI_TEST(kvmi_pf_wait, unhook_at_the_second_event, guest_insns)
 	TEST_ASSERT_EQ(t->guest[0]->val[RESULT], 0);
 }
 
+/* What one tool has answered for an instruction that is interrupted is nothing to the next. */
+KVMI_TEST(kvmi_pf_wait, next_session, guest_insns)
+{
+	struct area a = add_area(t, NR_PAGES);
+	struct kvmi_event_msg ev;
+
+	REQUIRE_PAGE_ACCESS(t);
+	start_restricted(t, &a, ACCESS_R);
+	begin_insn(t, XCHG_CROSS, a.gva + PAGE - 2, 0);
+	expect_pf(t, 0, ACCESS_W, a.gva + PAGE - 2, a.gpa + PAGE - 2, &ev);
+	kvmi_continue(&t->tool, &ev);
+	expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+	kvmi_worker_stop(&t->worker[0]);
+
+	kvmi_test_rehook(t);
+	KVMI_ASSERT_OK(set_access_range(t, a.gpa / PAGE, NR_PAGES, ACCESS_R));
+	KVMI_ASSERT_OK(kvmi_pause(&t->tool, 0, 0));
+	kvmi_run(t, 0);
+	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
+	enable_pf(t, 0);
+	kvmi_continue(&t->tool, &ev);
+	expect_pf(t, 0, ACCESS_W, a.gva + PAGE - 2, a.gpa + PAGE - 2, &ev);
+	kvmi_continue(&t->tool, &ev);
+	expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+	kvmi_continue(&t->tool, &ev);
+	end_insn(t);
+	kvmi_expect_no_event(&t->tool, 0);
+}
+
 /* --- an instruction that has read from a device begins anew --- */
 
 #define DEVICE		0x90000000ull
