@@ -128,6 +128,8 @@ static int kvmi_pf_ask(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
 	struct kvmi_pf *pf = kvmi_pf(vcpu);
 	int r = -ENOTCONN;
 
+	/* Where KVM emulates one instruction after the other, the loop ends for this. */
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
 	if (!pf->quiet && kvmi_vcpu_event_enabled(vcpu, KVMI_VCPU_EVENT_PF))
 		r = kvmi_vcpu_event(vcpu, KVMI_VCPU_EVENT_PF, &event, &reply);
 
