@@ -49,7 +49,7 @@ void kvmi_step_once(struct kvm_vcpu *vcpu, bool once);
 /* kvmi/view.c */
 bool kvmi_view_enter(struct kvm_vcpu *vcpu);
 void kvmi_view_leave(struct kvm_vcpu *vcpu);
-bool kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access);
+void kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access);
 u8 kvmi_view_access(struct kvm_vcpu *vcpu, gfn_t gfn);
 
 /* svm/kvmi_step.c */

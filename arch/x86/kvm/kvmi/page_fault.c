@@ -259,7 +259,8 @@ static bool kvmi_pf_step(struct kvm_vcpu *vcpu)
 	for (i = 0; i < min(pf->nr_grants, KVMI_MAX_GRANTS); i++)
 		kvmi_view_grant(vcpu, gpa_to_gfn(pf->grants[i].gpa),
 				pf->grants[i].access);
-	return kvmi_view_grant(vcpu, gpa_to_gfn(pf->gpa), pf->access);
+	kvmi_view_grant(vcpu, gpa_to_gfn(pf->gpa), pf->access);
+	return true;
 }
 
 /* Looks @gva up as the processor does, which sets accessed and dirty bits. */

@@ -81,32 +81,44 @@ bool kvmi_view_enter(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/* Closes what was open. Does nothing if the vCPU is in no step view. */
-void kvmi_view_leave(struct kvm_vcpu *vcpu)
+/* Closes what is open. */
+static void kvmi_view_close(struct kvm_vcpu *vcpu)
 {
 	struct kvmi_zap zap = { .kvm = vcpu->kvm };
 	struct kvmi_view *view = kvmi_vcpu_view(vcpu);
-	u8 nr = view->nr, i;
+	u8 nr = view->nr_grants, i;
+
+	if (!nr)
+		return;
+
+	view->nr_grants = 0;
+	kvmi_arch_zap_begin(&zap);
+	for (i = 0; i < nr; i++)
+		kvmi_arch_zap(&zap, gpa_to_gfn(view->grants[i].gpa),
+			      gpa_to_gfn(view->grants[i].gpa));
+	kvmi_arch_zap_end(&zap);
+}
+
+/* Closes what was open. Does nothing if the vCPU is in no step view. */
+void kvmi_view_leave(struct kvm_vcpu *vcpu)
+{
+	struct kvmi_view *view = kvmi_vcpu_view(vcpu);
+	u8 nr = view->nr;
 
 	if (likely(!nr))
 		return;
 
 	kvmi_view_switch(vcpu, 0);
-
-	if (view->nr_grants) {
-		kvmi_arch_zap_begin(&zap);
-		for (i = 0; i < view->nr_grants; i++)
-			kvmi_arch_zap(&zap, gpa_to_gfn(view->grants[i].gpa),
-				      gpa_to_gfn(view->grants[i].gpa));
-		kvmi_arch_zap_end(&zap);
-	}
-
+	kvmi_view_close(vcpu);
 	clear_bit_unlock(nr, &vcpu->kvm->introspection->views);
 	kvmi_step_once(vcpu, false);
 }
 
-/* Opens @gfn in the view. False if the instruction touches more than any does. */
-bool kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access)
+/*
+ * Opens @gfn in the view. Only a gather, through protected page tables, touches more pages
+ * than can be open: it does not begin anew, so that those it has done with are closed.
+ */
+void kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access)
 {
 	struct kvmi_view *view = kvmi_vcpu_view(vcpu);
 
@@ -115,15 +127,14 @@ bool kvmi_view_grant(struct kvm_vcpu *vcpu, gfn_t gfn, u8 access)
 	    !kvmi_arch_can_restrict(KVMI_PAGE_ACCESS_X))
 		access |= KVMI_PAGE_ACCESS_R;
 	if ((kvmi_view_access(vcpu, gfn) & access) == access)
-		return true;
-	if (WARN_ON_ONCE(view->nr_grants == KVMI_MAX_VIEW_GRANTS))
-		return false;
+		return;
+	if (view->nr_grants == KVMI_MAX_VIEW_GRANTS)
+		kvmi_view_close(vcpu);
 
 	view->grants[view->nr_grants++] = (struct kvmi_grant) {
 		.gpa = gfn_to_gpa(gfn),
 		.access = access,
 	};
-	return true;
 }
 
 /* What is open in the vCPU's view beside what is open everywhere. */
