@@ -334,6 +334,7 @@ int kvmi_queue_reply(struct kvm_vcpu *vcpu, const struct kvmi_msg_hdr *hdr,
 struct kvmi_job *kvmi_alloc_reply_job(void);
 bool kvmi_take_pause(struct kvm_vcpu *vcpu);
 void kvmi_run_jobs(struct kvm_vcpu *vcpu);
+void kvmi_vcpu_apply_regs(struct kvm_vcpu *vcpu);
 bool kvmi_has_jobs(struct kvm_vcpu *vcpu);
 void kvmi_purge_jobs(struct kvm_vcpu *vcpu);
 void kvmi_kick(struct kvm_vcpu *vcpu);
@@ -368,6 +369,7 @@ void kvmi_arch_fill_features(struct kvmi_features *features);
 void kvmi_arch_get_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 void kvmi_arch_set_regs(struct kvm_vcpu *vcpu, struct kvm_regs *regs);
 unsigned long kvmi_arch_rip(struct kvm_vcpu *vcpu);
+bool kvmi_arch_in_step_view(struct kvm_vcpu *vcpu);
 void kvmi_arch_guest_was_stopped(struct kvm_vcpu *vcpu);
 
 /* KVM has memory of its own in the guest's address space. */

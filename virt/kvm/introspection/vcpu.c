@@ -110,7 +110,8 @@ static void kvmi_vcpu_sync(struct kvm_vcpu *vcpu)
 	kvmi_arch_vcpu_reset(vcpu);
 }
 
-static void kvmi_apply_regs(struct kvm_vcpu *vcpu)
+/* Writes what the tool has set when the instruction that it was asked about is over. */
+void kvmi_vcpu_apply_regs(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_introspection *vcpui = vcpu->introspection;
 
@@ -169,7 +170,9 @@ int __kvmi_pre_run(struct kvm_vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 			return 0;
 		}
-		kvmi_apply_regs(vcpu);
+		/* The instruction is yet to execute: kvmi_arch_run_loop_event() does it. */
+		if (!kvmi_arch_in_step_view(vcpu))
+			kvmi_vcpu_apply_regs(vcpu);
 		kvmi_run_jobs(vcpu);
 
 		r = 0;

@@ -148,6 +148,8 @@ static int kvmi_pf_ask(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
 		return r;
 	default:
 		kvmi_pf_forget(pf);
+		/* The next attempt may be at something else. */
+		kvmi_view_leave(vcpu);
 		return -EAGAIN;
 	}
 }

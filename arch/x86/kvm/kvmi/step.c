@@ -142,8 +142,10 @@ bool kvmi_step_event(struct kvm_vcpu *vcpu,
 		return false;
 
 	step->begun = false;
-	if (step->once)
+	if (step->once) {
 		kvmi_view_leave(vcpu);
+		kvmi_vcpu_apply_regs(vcpu);
+	}
 	if (!step->asked)
 		return false;
 

@@ -31,6 +31,11 @@ u8 __kvmi_view(struct kvm_vcpu *vcpu)
 	return kvmi_vcpu_view(vcpu)->nr;
 }
 
+bool kvmi_arch_in_step_view(struct kvm_vcpu *vcpu)
+{
+	return __kvmi_view(vcpu);
+}
+
 static void kvmi_view_switch(struct kvm_vcpu *vcpu, u8 nr)
 {
 	kvmi_vcpu_view(vcpu)->nr = nr;

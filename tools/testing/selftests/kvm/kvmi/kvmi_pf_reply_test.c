@@ -138,6 +138,60 @@ KVMI_TEST(kvmi_pf_reply, continue_with_registers, guest_insns)
 	TEST_ASSERT_EQ(t->guest[0]->val[RESULT], 0x4711);
 }
 
+/* The processor executes it in a step view; SVM does not tell the address. */
+static void expect_step_pf(struct kvmi_test *t, __u8 access, const struct area *a, __u64 at,
+			   struct kvmi_event_msg *ev)
+{
+	expect_pf(t, 0, access, host_cpu_is_amd ? ~0ull : a->gva + at, a->gpa + at, ev);
+}
+
+KVMI_TEST(kvmi_pf_reply, continue_a_step_with_registers, guest_insns)
+{
+	struct area a = add_area(t, NR_PAGES);
+	struct kvmi_event_msg ev;
+	struct kvm_regs regs;
+
+	REQUIRE_PF_STEP(t);
+	REQUIRE_NO_ACCESS(t);
+	memset(a.hva, 1, NR_PAGES * PAGE);
+	memset(a.hva + PAGE, 2, PAGE);
+	start_restricted(t, &a, 0);
+	begin_insn(t, PADDD, a.gva, 0);
+	expect_step_pf(t, ACCESS_R, &a, 0, &ev);
+	regs = ev.ev.arch.regs;
+	regs.rsi = a.gva + PAGE;
+	KVMI_ASSERT_OK(kvmi_set_regs(&t->tool, 0, &regs));
+	kvmi_continue(&t->tool, &ev);
+	end_insn(t);
+	kvmi_expect_no_event(&t->tool, 0);
+	TEST_ASSERT_EQ(t->guest[0]->val[RESULT], INSN_RAX + 0x0101010101010101ull);
+}
+
+/* It begins anew, with nothing open. */
+KVMI_TEST(kvmi_pf_reply, retry_a_step, guest_insns)
+{
+	struct area a = add_area(t, NR_PAGES);
+	__u64 at = PAGE - 4;
+
+	REQUIRE_PF_STEP(t);
+	start_restricted(t, &a, ACCESS_R);
+	begin_insn(t, MOVLPS, a.gva + at, 0);
+	for (int i = 0; i < 2; i++) {
+		struct kvmi_event_msg ev;
+
+		expect_step_pf(t, ACCESS_W, &a, at, &ev);
+		kvmi_continue(&t->tool, &ev);
+		expect_step_pf(t, ACCESS_W, &a, PAGE, &ev);
+		if (i)
+			kvmi_continue(&t->tool, &ev);
+		else
+			retry_pf(t, &ev);
+	}
+	end_insn(t);
+	kvmi_expect_no_event(&t->tool, 0);
+	TEST_ASSERT_EQ(word(&a, at), INSN_RAX);
+}
+
 KVMI_TEST(kvmi_pf_reply, crash, guest_insns)
 {
 	struct area a = add_area(t, NR_PAGES);
