@@ -26,7 +26,8 @@ static gpa_t kvmi_emulate_gpa(struct x86_emulate_ctxt *ctxt, u64 addr, u64 acces
 	 * KVM would use the processor's address for each operand with its offset, see
 	 * emulator_read_write_onepage().
 	 */
-	if (gpa != ctxt->gpa_val)
+	if (offset_in_page(addr) == offset_in_page(ctxt->gpa_val) &&
+	    gpa != ctxt->gpa_val)
 		ctxt->gpa_available = false;
 	return gpa;
 }
