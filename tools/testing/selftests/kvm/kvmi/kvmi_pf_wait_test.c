@@ -31,6 +31,22 @@ KVMI_TEST(kvmi_pf_wait, unhook, guest_insns)
 	expect_released(t, &a);
 }
 
+/* An XCHG at the end of the first page; the second event waits for its reply. */
+static void expect_both_pages(struct kvmi_test *t, const struct area *a,
+			      struct kvmi_event_msg *ev)
+{
+	expect_pf(t, 0, ACCESS_W, a->gva + PAGE - 2, a->gpa + PAGE - 2, ev);
+	kvmi_continue(&t->tool, ev);
+	expect_pf(t, 0, ACCESS_W, a->gva + PAGE, a->gpa + PAGE, ev);
+}
+
+static void begin_both_pages(struct kvmi_test *t, struct area *a, struct kvmi_event_msg *ev)
+{
+	start_restricted(t, a, ACCESS_R);
+	begin_insn(t, XCHG_CROSS, a->gva + PAGE - 2, 0);
+	expect_both_pages(t, a, ev);
+}
+
 /* Between the two events of one instruction. */
 KVMI_TEST(kvmi_pf_wait, unhook_at_the_second_event, guest_insns)
 {
@@ -38,11 +54,7 @@ KVMI_TEST(kvmi_pf_wait, unhook_at_the_second_event, guest_insns)
 	struct kvmi_event_msg ev;
 
 	REQUIRE_PAGE_ACCESS(t);
-	start_restricted(t, &a, ACCESS_R);
-	begin_insn(t, XCHG_CROSS, a.gva + PAGE - 2, 0);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE - 2, a.gpa + PAGE - 2, &ev);
-	kvmi_continue(&t->tool, &ev);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+	begin_both_pages(t, &a, &ev);
 	TEST_ASSERT_EQ(kvmi_unhook(t->vm->fd), 0);
 	end_insn(t);
 	TEST_ASSERT_EQ(*(__u32 *)(a.hva + PAGE - 2), INSN_RAX & 0xffffffff);
@@ -56,11 +68,7 @@ KVMI_TEST(kvmi_pf_wait, next_session, guest_insns)
 	struct kvmi_event_msg ev;
 
 	REQUIRE_PAGE_ACCESS(t);
-	start_restricted(t, &a, ACCESS_R);
-	begin_insn(t, XCHG_CROSS, a.gva + PAGE - 2, 0);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE - 2, a.gpa + PAGE - 2, &ev);
-	kvmi_continue(&t->tool, &ev);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+	begin_both_pages(t, &a, &ev);
 	kvmi_worker_stop(&t->worker[0]);
 
 	kvmi_test_rehook(t);
@@ -70,9 +78,7 @@ KVMI_TEST(kvmi_pf_wait, next_session, guest_insns)
 	kvmi_expect_event(&t->tool, 0, KVMI_VCPU_EVENT_PAUSE, &ev);
 	enable_pf(t, 0);
 	kvmi_continue(&t->tool, &ev);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE - 2, a.gpa + PAGE - 2, &ev);
-	kvmi_continue(&t->tool, &ev);
-	expect_pf(t, 0, ACCESS_W, a.gva + PAGE, a.gpa + PAGE, &ev);
+	expect_both_pages(t, &a, &ev);
 	kvmi_continue(&t->tool, &ev);
 	end_insn(t);
 	kvmi_expect_no_event(&t->tool, 0);
