@@ -84,3 +84,19 @@ locked() {
 base_value() {
 	sed -n "s/^$2:[[:space:]]*//p" "$1"
 }
+
+# The last that a failed test said: where a log cannot be had, all that is left of it.
+show_output() {
+	local name=$1 log=$2
+
+	if [ "$name" = kernel-log ]; then
+		cat "$log/console.log"
+	elif [ -d "$log" ]; then
+		tr -d '\r' <"$log/out" | awk -v name="$name" '
+			on && $0 == "=== end" { exit }
+			on
+			$0 == "=== " name { on = 1 }'
+	else
+		cat "$log"
+	fi 2>/dev/null | tail -n 80 | sed 's/^/#   | /'
+}

@@ -116,32 +116,13 @@ count() {
 	esac
 }
 
-# The last that a failed test said: where a log cannot be had, all that is left of it.
-show_output() {
-	local name=$1 log=$2
-
-	if [ "$name" = kernel-log ]; then
-		cat "$log/console.log"
-	elif [ -d "$log" ]; then
-		tr -d '\r' <"$log/out" | awk -v name="$name" '
-			on && $0 == "=== end" { exit }
-			on
-			$0 == "=== " name { on = 1 }'
-	else
-		cat "$log"
-	fi 2>/dev/null | tail -n 80 | sed 's/^/#   | /'
-}
-
 report() {
 	local key=$1 seconds=${2%% *} log=${2#* } p=${ok[$1]:-0} s=${skips[$1]:-0} f=0 verdict=ok
 
 	[ -z "${bad[$key]:-}" ] || { f=$(grep -c . <<<"${bad[$key]}"); verdict='not ok'; }
 	number=$((number + 1)) passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	echo "$verdict $number - $key ($p passed, $f failed, $s skipped; $seconds s)"
-	if [ "$f" != 0 ]; then
-		printf '%s# log: %s\n' "${bad[$key]}" "$log"
-		show_output "${key#* }" "$log" || :
-	fi
+	[ "$f" = 0 ] || { printf '%s# log: %s\n' "${bad[$key]}" "$log"; show_output "${key#* }" "$log" || :; }
 	unset "ok[$key]" "skips[$key]" "bad[$key]"
 }
 

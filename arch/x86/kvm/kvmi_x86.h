@@ -71,7 +71,6 @@ u8 kvmi_page_access_features(void);
 
 /* kvmi/page_fault.c */
 int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access);
-bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *val);
 void kvmi_pf_keep(struct kvm_vcpu *vcpu);
 void kvmi_pf_reset(struct kvm_vcpu *vcpu);
 bool kvmi_pf_is_kept(struct kvm_vcpu *vcpu);

@@ -58,6 +58,7 @@ struct kvmi_mem {
 	struct inode *inode;
 	struct xarray mapped;
 	atomic_t seq;
+	/* Of taking away what is mapped */
 	struct mutex lock;
 	struct rb_root_cached guest_maps;
 	unsigned int nr_tokens;

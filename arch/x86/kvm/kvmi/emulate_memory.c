@@ -94,6 +94,28 @@ static int kvmi_emulate_access(struct x86_emulate_ctxt *ctxt, u64 addr,
 	return X86EMUL_CONTINUE;
 }
 
+/*
+ * Copies what the tool supplies for @bytes at @gva to @val, if it supplies all of
+ * it. False if they are to be read from memory.
+ */
+static bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes,
+			     void *val)
+{
+	const struct kvmi_pf *pf = &vcpu->introspection->arch.pf;
+	const struct kvmi_vcpu_event_pf_reply *reply = &pf->reply;
+	u64 offset = gva - reply->ctx_addr;
+
+	if (likely(!reply->ctx_size) || offset >= reply->ctx_size ||
+	    bytes > reply->ctx_size - offset)
+		return false;
+	/* Kept for an instruction that was interrupted. */
+	if (pf->kept && !kvmi_pf_is_kept(vcpu))
+		return false;
+
+	memcpy(val, reply->ctx_data + offset, bytes);
+	return true;
+}
+
 static int kvmi_emulate_read_std(struct x86_emulate_ctxt *ctxt, gva_t addr,
 				 void *val, unsigned int bytes,
 				 struct x86_exception *fault, bool system)

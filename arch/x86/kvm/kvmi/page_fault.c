@@ -171,26 +171,6 @@ int kvmi_pf_access(struct kvm_vcpu *vcpu, u64 gva, gpa_t gpa, u8 access)
 	return kvmi_pf_ask(vcpu, gva, gpa, access);
 }
 
-/*
- * Copies what the tool supplies for @bytes at @gva to @val, if it supplies all of
- * it. False if they are to be read from memory.
- */
-bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes, void *val)
-{
-	const struct kvmi_vcpu_event_pf_reply *reply = &kvmi_pf(vcpu)->reply;
-	u64 offset = gva - reply->ctx_addr;
-
-	if (likely(!reply->ctx_size) || offset >= reply->ctx_size ||
-	    bytes > reply->ctx_size - offset)
-		return false;
-	/* Kept for an instruction that was interrupted. */
-	if (kvmi_pf(vcpu)->kept && !kvmi_pf_same_place(vcpu))
-		return false;
-
-	memcpy(val, reply->ctx_data + offset, bytes);
-	return true;
-}
-
 /* Ends the emulation of an instruction that shall execute again. */
 void kvmi_pf_retry(struct kvm_vcpu *vcpu)
 {
