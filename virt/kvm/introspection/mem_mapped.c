@@ -136,8 +136,8 @@ static unsigned int kvmi_mem_take_mapped(struct kvmi_mem *mem, gfn_t *first,
 }
 
 /*
- * The same for what is mapped first between *@first and @last, which moves *@first behind
- * it. False when there is no more.
+ * Takes the first frames that are mapped between *@first and @last away from all processes
+ * and moves *@first behind them. False when there are no more.
  */
 static bool kvmi_mem_unmap_batch(struct kvmi_mem *mem, struct kvm_memory_slot *slot,
 				 gfn_t *first, gfn_t last)
@@ -162,7 +162,7 @@ static bool kvmi_mem_unmap_batch(struct kvmi_mem *mem, struct kvm_memory_slot *s
 }
 
 /*
- * Takes the frames from @first to @last away from all processes. The caller has made
+ * Takes all frames from @first to @last away from all processes. The caller has made
  * sure that those on their way there do not get there. @slot has them, or is NULL.
  */
 void kvmi_mem_file_unmap(struct kvmi_mem *mem, struct kvm_memory_slot *slot,

@@ -98,10 +98,10 @@ static int kvmi_emulate_access(struct x86_emulate_ctxt *ctxt, u64 addr,
  * Copies what the tool supplies for @bytes at @gva to @val, if it supplies all of
  * it. False if they are to be read from memory.
  */
-static bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes,
-			     void *val)
+static bool kvmi_emulate_supplied(struct x86_emulate_ctxt *ctxt, u64 gva,
+				  unsigned int bytes, void *val)
 {
-	const struct kvmi_pf *pf = &vcpu->introspection->arch.pf;
+	const struct kvmi_pf *pf = kvmi_emulate_pf(ctxt);
 	const struct kvmi_vcpu_event_pf_reply *reply = &pf->reply;
 	u64 offset = gva - reply->ctx_addr;
 
@@ -109,7 +109,7 @@ static bool kvmi_pf_supplied(struct kvm_vcpu *vcpu, u64 gva, unsigned int bytes,
 	    bytes > reply->ctx_size - offset)
 		return false;
 	/* Kept for an instruction that was interrupted. */
-	if (pf->kept && !kvmi_pf_is_kept(vcpu))
+	if (pf->kept && !kvmi_pf_is_kept(ctxt->vcpu))
 		return false;
 
 	memcpy(val, reply->ctx_data + offset, bytes);
@@ -123,11 +123,11 @@ static int kvmi_emulate_read_std(struct x86_emulate_ctxt *ctxt, gva_t addr,
 	u64 pferr = system ? PFERR_IMPLICIT_ACCESS : kvmi_emulate_user(ctxt);
 	int r;
 
-	if (kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+	if (kvmi_emulate_supplied(ctxt, addr, bytes, val))
 		return X86EMUL_CONTINUE;
 	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_R, pferr);
 	if (r != X86EMUL_CONTINUE ||
-	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+	    kvmi_emulate_supplied(ctxt, addr, bytes, val))
 		return r;
 	return kvm_emulate_ops->read_std(ctxt, addr, val, bytes, fault, system);
 }
@@ -152,12 +152,12 @@ static int kvmi_emulate_read(struct x86_emulate_ctxt *ctxt, unsigned long addr,
 {
 	int r;
 
-	if (kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+	if (kvmi_emulate_supplied(ctxt, addr, bytes, val))
 		return X86EMUL_CONTINUE;
 	r = kvmi_emulate_access(ctxt, addr, bytes, KVMI_PAGE_ACCESS_R,
 				kvmi_emulate_user(ctxt));
 	if (r != X86EMUL_CONTINUE ||
-	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, val))
+	    kvmi_emulate_supplied(ctxt, addr, bytes, val))
 		return r;
 	return kvm_emulate_ops->read_emulated(ctxt, addr, val, bytes, fault);
 }
@@ -190,7 +190,7 @@ static int kvmi_emulate_cmpxchg(struct x86_emulate_ctxt *ctxt,
 
 	/* What is in memory is not what the instruction has read. */
 	if (bytes <= sizeof(supplied) &&
-	    kvmi_pf_supplied(ctxt->vcpu, addr, bytes, supplied))
+	    kvmi_emulate_supplied(ctxt, addr, bytes, supplied))
 		return kvm_emulate_ops->write_emulated(ctxt, addr, new, bytes,
 						       fault);
 
